@@ -1,0 +1,196 @@
+package policy
+
+import (
+	"fmt"
+	"net/netip"
+	"strconv"
+	"strings"
+	"time"
+
+	"postern/domain"
+	"postern/domain/mailaddr"
+)
+
+// Override lifts what a recipient domain demands of us by MTA-STS or DANE; it
+// never lifts REQUIRETLS (B21, B26).
+type Override struct {
+	Reason  string     `json:"reason"`
+	Expires *time.Time `json:"expires,omitempty"`
+}
+
+// Active reports whether the override is in force at the time.
+func (o *Override) Active(now time.Time) bool {
+	return o != nil && (o.Expires == nil || now.Before(*o.Expires))
+}
+
+func (o *Override) validate() (f domain.Faults) {
+	if o != nil && o.Reason == "" {
+		f.Add("/reason", "is required: why the published policy of the domain is overridden")
+	}
+	return f
+}
+
+// DestinationControl says how mail for a recipient domain leaves (B21). Nil
+// and zero fields inherit from the entry "default".
+type DestinationControl struct {
+	Pattern  mailaddr.HostPattern `json:"pattern"` // exact, .suffix or default
+	TLSLevel *TLSLevel            `json:"tls_level,omitempty"`
+	DANE     DANEMode             `json:"dane,omitempty"`
+	// MinVersion is the lowest TLS version accepted from this destination.
+	MinVersion            TLSVersion `json:"min_tls_version,omitempty"`
+	MaxConnections        int        `json:"max_connections,omitempty"`
+	MessagesPerConnection int        `json:"messages_per_connection,omitempty"`
+	// BounceAtOnce bounces instead of deferring when mandatory TLS fails (B28).
+	BounceAtOnce         bool      `json:"bounce_at_once,omitempty"`
+	OverrideRemotePolicy *Override `json:"override_remote_policy,omitempty"`
+	Description          string    `json:"description,omitempty"`
+}
+
+// DANEMode is the DANE part of a destination control (B21).
+type DANEMode string
+
+// The DANE modes; the empty one inherits.
+const (
+	DANEInherit       DANEMode = ""
+	DANEOff           DANEMode = "off"
+	DANEOpportunistic DANEMode = "opportunistic"
+	DANEMandatory     DANEMode = "mandatory"
+)
+
+// Validate reports every broken rule of the entry by itself.
+func (d DestinationControl) Validate() (f domain.Faults) {
+	checkOneOf(&f, "/dane", d.DANE, DANEInherit, DANEOff, DANEOpportunistic, DANEMandatory)
+	checkRange(&f, "/max_connections", d.MaxConnections, 0, 1000)
+	checkRange(&f, "/messages_per_connection", d.MessagesPerConnection, 0, 1_000_000)
+	checkText(&f, "/description", d.Description)
+	f.Merge("/override_remote_policy", d.OverrideRemotePolicy.validate())
+	if d.DANE == DANEMandatory && d.TLSLevel != nil && *d.TLSLevel == TLSNone {
+		f.Add("/tls_level", "none contradicts mandatory DANE: choose one")
+	}
+	return f
+}
+
+// Inherit returns the entry with unset fields taken from base.
+func (d DestinationControl) Inherit(base DestinationControl) DestinationControl {
+	inherit(&d.TLSLevel, base.TLSLevel)
+	inherit(&d.DANE, base.DANE)
+	inherit(&d.MinVersion, base.MinVersion)
+	inherit(&d.MaxConnections, base.MaxConnections)
+	inherit(&d.MessagesPerConnection, base.MessagesPerConnection)
+	return d
+}
+
+// BuiltInDestination is what the entry "default" falls back to: no TLS (B8).
+func BuiltInDestination() DestinationControl {
+	none := TLSNone
+	return DestinationControl{
+		TLSLevel:              &none,
+		DANE:                  DANEOpportunistic,
+		MaxConnections:        20,
+		MessagesPerConnection: 1000,
+	}
+}
+
+// Route sends the mail of a recipient domain to given next hops instead of its
+// MX hosts (B31).
+type Route struct {
+	Pattern  mailaddr.HostPattern `json:"pattern"` // exact, .suffix or ALL
+	NextHops []NextHop            `json:"next_hops"`
+	// PolicyDomain says that the next hops serve the recipient domain itself,
+	// so that its MTA-STS and DANE policies still apply.
+	PolicyDomain bool   `json:"policy_domain,omitempty"`
+	Description  string `json:"description,omitempty"`
+}
+
+// NextHop is one host to deliver to. Lower priorities come first, equal ones
+// take turns per connection.
+type NextHop struct {
+	Host     string `json:"host"` // host name, IP address
+	Port     int    `json:"port,omitempty"`
+	Priority int    `json:"priority"`
+}
+
+// DefaultSMTPPort is where next hops listen unless told otherwise.
+const DefaultSMTPPort = 25
+
+// Addr returns the host as an IP address, if it is one.
+func (h NextHop) Addr() (netip.Addr, bool) {
+	addr, err := netip.ParseAddr(strings.Trim(h.Host, "[]"))
+	return addr.Unmap(), err == nil
+}
+
+// PortOrDefault returns the port to connect to.
+func (h NextHop) PortOrDefault() int {
+	if h.Port == 0 {
+		return DefaultSMTPPort
+	}
+	return h.Port
+}
+
+// String returns "host:port".
+func (h NextHop) String() string {
+	return h.Host + ":" + strconv.Itoa(h.PortOrDefault())
+}
+
+// Validate reports every broken rule of the route by itself.
+func (r Route) Validate() (f domain.Faults) {
+	if len(r.NextHops) == 0 {
+		f.Add("/next_hops", "must hold at least one next hop; delete the route to deliver by MX")
+	}
+	if len(r.NextHops) > 50 {
+		f.Add("/next_hops", "may hold at most 50 next hops")
+	}
+	for i, h := range r.NextHops {
+		at := fmt.Sprintf("/next_hops/%d", i)
+		if _, isAddr := h.Addr(); !isAddr {
+			if _, err := mailaddr.ParseDomainName(h.Host); err != nil {
+				f.Add(at+"/host", "%q is neither a host name nor an IP address", h.Host)
+			}
+		}
+		checkRange(&f, at+"/port", h.Port, 0, 65535)
+		checkRange(&f, at+"/priority", h.Priority, 0, 65535)
+	}
+	checkText(&f, "/description", r.Description)
+	return f
+}
+
+// STARTTLSEntry is an entry of the STARTTLS exemption list or of the STARTTLS
+// required list (B25).
+type STARTTLSEntry struct {
+	Pattern mailaddr.EndpointPattern `json:"pattern"`
+	Reason  string                   `json:"reason"`
+	Expires *time.Time               `json:"expires,omitempty"`
+	// OverrideRemotePolicy lifts MTA-STS and DANE too; exemptions only (B26).
+	OverrideRemotePolicy bool `json:"override_remote_policy,omitempty"`
+	// BounceAtOnce bounces instead of deferring; requirements only (B28).
+	BounceAtOnce bool `json:"bounce_at_once,omitempty"`
+}
+
+// Active reports whether the entry is in force at the time.
+func (e STARTTLSEntry) Active(now time.Time) bool {
+	return e.Expires == nil || now.Before(*e.Expires)
+}
+
+// Validate reports every broken rule of the entry by itself.
+func (e STARTTLSEntry) Validate() (f domain.Faults) {
+	if e.Reason == "" {
+		f.Add("/reason", "is required: why this entry exists")
+	}
+	checkText(&f, "/reason", e.Reason)
+	return f
+}
+
+// HostedDomain is a recipient domain for which public listeners take mail (B18).
+type HostedDomain struct {
+	Name        mailaddr.DomainName `json:"name"`
+	Description string              `json:"description,omitempty"`
+}
+
+// Validate reports every broken rule of the domain by itself.
+func (d HostedDomain) Validate() (f domain.Faults) {
+	if d.Name == "" {
+		f.Add("/name", "is required: a domain name")
+	}
+	checkText(&f, "/description", d.Description)
+	return f
+}

@@ -1,0 +1,253 @@
+package policy
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"postern/domain/mailaddr"
+)
+
+var update = flag.Bool("update", false, "rewrite the matrix files")
+
+// Each matrix file holds every combination of the inputs in its columns with
+// the decision that follows, so that a mail administrator can review it.
+
+// TestLocalMatrix covers what the administrator says: master switch, level,
+// lists, one-hour list (B1–B3, B21–B26).
+func TestLocalMatrix(t *testing.T) {
+	m := newMatrix("enabled", "send_starttls", "retry_clear", "control", "level", "exempt", "required")
+	for _, enabled := range []bool{true, false} {
+		for _, send := range []bool{false, true} {
+			for _, retry := range []bool{false, true} {
+				for _, control := range []string{"default", "example.com"} {
+					for level := TLSNone; level <= TLSRequiredVerifyHosted; level++ {
+						for _, exempt := range []string{"-", "example.com"} {
+							for _, required := range []string{"-", "mx.example.com"} {
+								in := inputs(t, control, level)
+								in.TLS.Enabled, in.TLS.SendSTARTTLS, in.TLS.RetryWithoutTLS = enabled, send, retry
+								in.Exemption, in.Requirement = entry(t, exempt), entry(t, required)
+								m.add(Effective(in), enabled, send, retry, control, level, exempt, required)
+							}
+						}
+					}
+				}
+			}
+		}
+	}
+	m.compare(t, "local")
+}
+
+// TestRemoteMatrix covers what the recipient domain publishes against what the
+// administrator says (B26, B27, B31, B60, B63).
+func TestRemoteMatrix(t *testing.T) {
+	m := newMatrix("level", "dane", "mta_sts", "lifted_by")
+	lifts := map[string]func(*OutboundInputs){
+		"-":         func(*OutboundInputs) {},
+		"control":   func(in *OutboundInputs) { in.RemoteOverride = "their certificate expired" },
+		"exemption": func(in *OutboundInputs) { in.Exemption = &STARTTLSEntry{OverrideRemotePolicy: true} },
+		"header":    func(in *OutboundInputs) { in.TLSRequiredNo = true },
+		"route":     func(in *OutboundInputs) { in.Routed = true },
+	}
+	for level := TLSNone; level <= TLSRequiredVerifyHosted; level++ {
+		for dane := DANEUnknown; dane <= DANEFailed; dane++ {
+			for sts := MTASTSNone; sts <= MTASTSUnlisted; sts++ {
+				for _, lift := range []string{"-", "control", "exemption", "header", "route"} {
+					in := inputs(t, "example.com", level)
+					in.DANE, in.MTASTS = dane, sts
+					lifts[lift](&in)
+					m.add(Effective(in), level, dane, sts, lift)
+				}
+			}
+		}
+	}
+	m.compare(t, "remote")
+}
+
+// TestRequireTLSMatrix covers messages flagged REQUIRETLS (B26, B55–B58).
+func TestRequireTLSMatrix(t *testing.T) {
+	m := newMatrix("enabled", "level", "secure_mx", "dane", "mta_sts", "override", "header_no")
+	for _, enabled := range []bool{true, false} {
+		for _, level := range []TLSLevel{TLSNone, TLSPreferred, TLSRequiredVerify} {
+			for _, secure := range []bool{true, false} {
+				for _, dane := range []DANEState{DANEAbsent, DANEUsable, DANEFailed} {
+					for _, sts := range []MTASTSState{MTASTSNone, MTASTSTesting, MTASTSEnforce, MTASTSUnlisted} {
+						for _, override := range []bool{false, true} {
+							for _, no := range []bool{false, true} {
+								in := inputs(t, "example.com", level)
+								in.TLS.Enabled, in.RequireTLS, in.SecureMX = enabled, true, secure
+								in.DANE, in.MTASTS, in.TLSRequiredNo = dane, sts, no
+								if override {
+									in.RemoteOverride = "for a reason"
+								}
+								m.add(Effective(in), enabled, level, secure, dane, sts, override, no)
+							}
+						}
+					}
+				}
+			}
+		}
+	}
+	m.compare(t, "requiretls")
+}
+
+// TestServerProfileMatrix covers the place of server profiles (B27, B32).
+func TestServerProfileMatrix(t *testing.T) {
+	m := newMatrix("control", "profile", "checked", "exempt")
+	for level := TLSNone; level <= TLSRequiredVerifyHosted; level++ {
+		for _, profile := range []TLSLevel{TLSNone, TLSPreferred, TLSRequired} {
+			for _, check := range []Check{CheckNothing, CheckHosted} {
+				for _, exempt := range []string{"-", "example.com"} {
+					in := inputs(t, "example.com", level)
+					in.Profile = &ProfileRequirement{Name: "smarthost", Level: profile, Check: check}
+					in.Exemption = entry(t, exempt)
+					m.add(Effective(in), level, profile, check == CheckHosted, exempt)
+				}
+			}
+		}
+	}
+	m.compare(t, "server_profile")
+}
+
+// TestNothingMandatoryGoesInClear states what the whole matrix must hold: where
+// any rule in force makes TLS mandatory, the decision does too or refuses.
+func TestNothingMandatoryGoesInClear(t *testing.T) {
+	for level := TLSRequired; level <= TLSRequiredVerifyHosted; level++ {
+		for _, enabled := range []bool{true, false} {
+			in := inputs(t, "example.com", level)
+			in.TLS = TLSSettings{Enabled: enabled, RetryWithoutTLS: true, SendSTARTTLS: true}
+			in.Exemption = &STARTTLSEntry{OverrideRemotePolicy: true}
+			in.RemoteOverride, in.TLSRequiredNo, in.Routed = "all of them", true, true
+			d := Effective(in)
+			if !d.Mandatory() || d.RetryWithoutTLS {
+				t.Errorf("level %s, enabled %t: %+v may go in clear", level, enabled, d)
+			}
+			if !enabled && d.Refused == nil {
+				t.Errorf("level %s: TLS is off and the host is not refused (B1)", level)
+			}
+		}
+	}
+}
+
+func TestDecisionKeyTellsRequirementsApart(t *testing.T) {
+	base := Decision{Level: TLSRequired, MinVersion: tls12, Domain: "example.com"}
+	other := base
+	other.Domain = "example.net"
+	if base.Key() != other.Key() {
+		t.Error("an unchecked requirement is the same for every domain (B29)")
+	}
+	base.Checks, other.Checks = []Check{CheckDomain}, []Check{CheckDomain}
+	if base.Key() == other.Key() {
+		t.Error("a requirement that names the recipient domain was shared between domains")
+	}
+	lower := base
+	lower.MinVersion = 0x0301
+	if base.Key() == lower.Key() {
+		t.Error("connections of other minimum versions were shared")
+	}
+}
+
+func inputs(t *testing.T, control string, level TLSLevel) OutboundInputs {
+	t.Helper()
+	pattern, err := mailaddr.ParseHostPattern(control)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return OutboundInputs{
+		Domain:           "example.com",
+		TLS:              TLSSettings{Enabled: true, MinVersion: tls12},
+		Control:          DestinationControl{Pattern: pattern, TLSLevel: &level},
+		ControlIsDefault: pattern.IsAll(),
+	}
+}
+
+func entry(t *testing.T, pattern string) *STARTTLSEntry {
+	t.Helper()
+	if pattern == "-" {
+		return nil
+	}
+	p, err := mailaddr.ParseEndpointPattern(pattern)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &STARTTLSEntry{Pattern: p, Reason: "test"}
+}
+
+// matrix prints inputs and decisions in columns.
+type matrix struct {
+	rows [][]string
+}
+
+func newMatrix(columns ...string) *matrix {
+	return &matrix{rows: [][]string{append(columns, "=", "tls_level", "checks", "clear_retry", "refused", "reasons")}}
+}
+
+func (m *matrix) add(d Decision, inputs ...any) {
+	row := make([]string, 0, len(inputs)+6)
+	for _, in := range inputs {
+		row = append(row, words(in))
+	}
+	checks := "-"
+	if len(d.Checks) > 0 {
+		checks = strings.Trim(fmt.Sprint(d.Checks), "[]")
+	}
+	refused := "-"
+	if d.Refused != nil {
+		refused = d.Refused.Rule + ":" + d.Refused.Code
+	}
+	var reasons []string
+	for _, r := range d.Reasons {
+		reason := r.Rule
+		if r.OverruledBy != "" {
+			reason += "<" + r.OverruledBy
+		}
+		reasons = append(reasons, reason)
+	}
+	m.rows = append(m.rows, append(row, "=", d.Level.String(), checks, words(d.RetryWithoutTLS), refused, strings.Join(reasons, " ")))
+}
+
+func words(v any) string {
+	switch v := v.(type) {
+	case bool:
+		return map[bool]string{true: "yes", false: "no"}[v]
+	default:
+		return fmt.Sprint(v)
+	}
+}
+
+func (m *matrix) compare(t *testing.T, name string) {
+	t.Helper()
+	widths := make([]int, len(m.rows[0]))
+	for _, row := range m.rows {
+		for i, cell := range row {
+			widths[i] = max(widths[i], len(cell))
+		}
+	}
+	var got bytes.Buffer
+	for _, row := range m.rows {
+		var line strings.Builder
+		for i, cell := range row {
+			fmt.Fprintf(&line, "%-*s  ", widths[i], cell)
+		}
+		got.WriteString(strings.TrimRight(line.String(), " ") + "\n")
+	}
+	file := filepath.Join("testdata", "effective_"+name+".want")
+	if *update {
+		if err := os.WriteFile(file, got.Bytes(), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(string(want), got.String()); diff != "" {
+		t.Errorf("%s differs (-want +got); review, then run the test with -update:\n%s", file, diff)
+	}
+}

@@ -1,0 +1,82 @@
+package policy
+
+import (
+	"fmt"
+
+	"postern/domain"
+	"postern/domain/mailaddr"
+)
+
+// AllGroup is the name of the last sender group of every host access table; it
+// matches whatever nothing above it did and cannot be deleted (B12).
+const AllGroup = "ALL"
+
+// SenderGroup names the clients that one mail flow policy is for (B12).
+type SenderGroup struct {
+	Name        string   `json:"name"`
+	Description string   `json:"description,omitempty"`
+	Policy      string   `json:"policy"`
+	Senders     []Sender `json:"senders,omitempty"`
+}
+
+// Sender is one entry of a sender group (B13).
+type Sender struct {
+	Pattern mailaddr.SenderPattern `json:"pattern"`
+	Comment string                 `json:"comment,omitempty"`
+}
+
+// HostAccessTable is the ordered list of sender groups of one listener: the
+// first match decides (B12).
+type HostAccessTable struct {
+	Listener string        `json:"listener"`
+	Groups   []SenderGroup `json:"sender_groups"`
+}
+
+// Validate reports every broken rule of the table by itself; that the policies
+// exist is checked by domain/config.
+func (t HostAccessTable) Validate() (f domain.Faults) {
+	seen := map[string]bool{}
+	for i, g := range t.Groups {
+		at := fmt.Sprintf("/sender_groups/%d", i)
+		checkName(&f, at+"/name", g.Name)
+		if seen[g.Name] {
+			f.Add(at+"/name", "%q is the name of an earlier group too", g.Name)
+		}
+		seen[g.Name] = true
+		checkText(&f, at+"/description", g.Description)
+		if g.Policy == "" {
+			f.Add(at+"/policy", "is required: the name of a mail flow policy")
+		}
+		for j, s := range g.Senders {
+			checkText(&f, fmt.Sprintf("%s/senders/%d/comment", at, j), s.Comment)
+		}
+	}
+	// B12: the last group is the undeletable ALL.
+	if n := len(t.Groups); n == 0 || t.Groups[n-1].Name != AllGroup || len(t.Groups[n-1].Senders) != 0 {
+		f.Add("/sender_groups", "must end with the group %q, which has no senders of its own", AllGroup)
+	}
+	return f
+}
+
+// Warnings names the entries that can never match, because a wider one stands
+// above them (B13).
+func (t HostAccessTable) Warnings() (f domain.Faults) {
+	type seen struct {
+		group   string
+		pattern mailaddr.SenderPattern
+	}
+	var above []seen
+	for i, g := range t.Groups {
+		for j, s := range g.Senders {
+			for _, wider := range above {
+				if wider.pattern.Covers(s.Pattern) {
+					f.Add(fmt.Sprintf("/sender_groups/%d/senders/%d/pattern", i, j),
+						"%s can never match: %s in group %s above it is at least as wide", s.Pattern, wider.pattern, wider.group)
+					break
+				}
+			}
+			above = append(above, seen{g.Name, s.Pattern})
+		}
+	}
+	return f
+}
