@@ -1,0 +1,154 @@
+package config
+
+import (
+	"net/netip"
+
+	"github.com/gaissmai/bart"
+
+	"postern/domain/mailaddr"
+)
+
+// hostTable finds the entry for a domain: exact, then the longest suffix, then
+// the catch-all (B21, B31).
+type hostTable[V any] struct {
+	exact    table[mailaddr.DomainName, *V]
+	suffixes table[mailaddr.DomainName, *V]
+	all      *V
+}
+
+// Lookup returns the entry for the domain, nil where none matches.
+func (t *hostTable[V]) Lookup(name mailaddr.DomainName) *V {
+	if v, ok := t.exact.Get(name); ok {
+		return v
+	}
+	if t.suffixes.Len() > 0 {
+		for parent, ok := name.Parent(); ok; parent, ok = parent.Parent() {
+			if v, found := t.suffixes.Get(parent); found {
+				return v
+			}
+		}
+	}
+	return t.all
+}
+
+// Len returns the number of entries.
+func (t *hostTable[V]) Len() int {
+	n := t.exact.Len() + t.suffixes.Len()
+	if t.all != nil {
+		n++
+	}
+	return n
+}
+
+// hostTableEdit is a hostTable under work.
+type hostTableEdit[V any] struct {
+	exact, suffixes *tableEdit[mailaddr.DomainName, *V]
+	all             *V
+}
+
+func (t hostTable[V]) edit() *hostTableEdit[V] {
+	return &hostTableEdit[V]{exact: t.exact.edit(), suffixes: t.suffixes.edit(), all: t.all}
+}
+
+// hostPattern is a pattern of names: exact, a suffix, or neither: the catch-all.
+type hostPattern interface {
+	Exact() (mailaddr.DomainName, bool)
+	Suffix() (mailaddr.DomainName, bool)
+}
+
+// Set writes the entry of a pattern; nil deletes it.
+func (e *hostTableEdit[V]) Set(pattern hostPattern, value *V) {
+	entry := &value
+	if value == nil {
+		entry = nil
+	}
+	if exact, ok := pattern.Exact(); ok {
+		e.exact.Set(exact, entry)
+	} else if suffix, ok := pattern.Suffix(); ok {
+		e.suffixes.Set(suffix, entry)
+	} else {
+		e.all = value
+	}
+}
+
+func (e *hostTableEdit[V]) done() hostTable[V] {
+	return hostTable[V]{exact: e.exact.done(), suffixes: e.suffixes.done(), all: e.all}
+}
+
+// endpointTable finds the entries of a STARTTLS list that match a name or an
+// address (B25).
+type endpointTable[V any] struct {
+	names    hostTable[V]
+	prefixes *bart.Table[*V]
+}
+
+// LookupName returns the entry for a host or domain name, nil where none is.
+func (t *endpointTable[V]) LookupName(name mailaddr.DomainName) *V { return t.names.Lookup(name) }
+
+// LookupAddr returns the entry of the longest prefix that holds the address,
+// nil where none does.
+func (t *endpointTable[V]) LookupAddr(addr netip.Addr) *V {
+	if t.prefixes == nil || !addr.IsValid() {
+		return nil
+	}
+	v, _ := t.prefixes.Lookup(addr.Unmap())
+	return v
+}
+
+type endpointTableEdit[V any] struct {
+	names    *hostTableEdit[V]
+	prefixes *bart.Table[*V]
+}
+
+func (t endpointTable[V]) edit() *endpointTableEdit[V] {
+	e := &endpointTableEdit[V]{names: t.names.edit(), prefixes: t.prefixes}
+	if e.prefixes == nil {
+		e.prefixes = new(bart.Table[*V])
+	}
+	return e
+}
+
+// Set writes the entry of a pattern; nil deletes it. The prefix table of the
+// predecessor is left as it was.
+func (e *endpointTableEdit[V]) Set(pattern mailaddr.EndpointPattern, value *V) {
+	prefix, isPrefix := pattern.Prefix()
+	switch {
+	case !isPrefix:
+		e.names.Set(pattern, value)
+	case value == nil:
+		e.prefixes = e.prefixes.DeletePersist(prefix)
+	default:
+		e.prefixes = e.prefixes.InsertPersist(prefix, value)
+	}
+}
+
+func (e *endpointTableEdit[V]) done() endpointTable[V] {
+	return endpointTable[V]{names: e.names.done(), prefixes: e.prefixes}
+}
+
+// has reports whether the very pattern has an entry.
+func (t *endpointTable[V]) has(pattern mailaddr.EndpointPattern) bool {
+	if prefix, ok := pattern.Prefix(); ok {
+		if t.prefixes == nil {
+			return false
+		}
+		_, found := t.prefixes.Get(prefix)
+		return found
+	}
+	if name, ok := pattern.Exact(); ok {
+		_, found := t.names.exact.Get(name)
+		return found
+	}
+	suffix, _ := pattern.Suffix()
+	_, found := t.names.suffixes.Get(suffix)
+	return found
+}
+
+// len returns the number of entries.
+func (t *endpointTable[V]) len() int {
+	n := t.names.Len()
+	if t.prefixes != nil {
+		n += t.prefixes.Size()
+	}
+	return n
+}

@@ -1,0 +1,114 @@
+// Package config is the one mechanism for all configuration: edits on a base
+// revision, validated as a whole, compiled into an immutable [Snapshot],
+// committed as one numbered revision, published, applied, rolled back. A new
+// kind of item needs a type in domain/policy, its rules, its compile step in
+// this package, and no table and no second machinery.
+package config
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"time"
+
+	"postern/domain"
+)
+
+// Kind is a sort of configuration item.
+type Kind string
+
+// The kinds of item. The key of an item is its name, its pattern, or (for
+// settings) its section.
+const (
+	KindSettings            Kind = "settings"
+	KindListener            Kind = "listener"
+	KindHostAccessTable     Kind = "host_access_table" // key: the listener's name
+	KindMailFlowPolicy      Kind = "mail_flow_policy"
+	KindDestinationControl  Kind = "destination_control"
+	KindRoute               Kind = "route"
+	KindSTARTTLSExemption   Kind = "starttls_exemption"
+	KindSTARTTLSRequirement Kind = "starttls_requirement"
+	KindDomain              Kind = "domain"
+)
+
+// Item is a stored configuration item.
+type Item struct {
+	Kind     Kind
+	Key      string
+	Document json.RawMessage // the value of domain/policy, as JSON
+	ETag     string          // of the document; equal documents have equal tags
+	Revision int64           // that wrote it last
+}
+
+// ETagOf returns the entity tag of a document, without quotes.
+func ETagOf(document []byte) string {
+	sum := sha256.Sum256(document)
+	return hex.EncodeToString(sum[:12])
+}
+
+// Edit asks for one item to be written or deleted.
+type Edit struct {
+	Kind  Kind
+	Key   string
+	Value Value // nil deletes
+	// IfMatch is the entity tag that the item must have now; "*" asks only that
+	// it exists; empty asks nothing.
+	IfMatch string
+	// IfNoneMatch asks that the item does not exist yet.
+	IfNoneMatch bool
+	// At is put before the pointers of the edit's faults: where the value
+	// stands in the document that the caller sent.
+	At string
+}
+
+// Ref names an item.
+type Ref struct {
+	Kind Kind
+	Key  string
+}
+
+// Ref names the item that the edit is about.
+func (e Edit) Ref() Ref { return Ref{e.Kind, e.Key} }
+
+// Value is a configuration item in its typed form.
+type Value interface {
+	Validate() domain.Faults
+}
+
+// Change is a set of edits that become one revision, or none of them does.
+type Change struct {
+	Author  string
+	Comment string
+	Edits   []Edit
+}
+
+// Result is what a change came to.
+type Result struct {
+	// Revision is the one that the change made; where the change altered
+	// nothing, it is the newest one there is.
+	Revision int64
+	// Items are the written items in the order of the edits; a deleted one has
+	// no document.
+	Items []Item
+	// Warnings are what an administrator should look at, though it is allowed.
+	Warnings domain.Faults
+}
+
+// RecordedEdit is what a revision did to one item. Before or After is nil where
+// the item did not exist.
+type RecordedEdit struct {
+	Kind   Kind
+	Key    string
+	Before json.RawMessage
+	After  json.RawMessage
+}
+
+// Revision is a committed change (B69).
+type Revision struct {
+	Number  int64
+	Author  string
+	Comment string
+	At      time.Time
+	// Edits are empty where only a listing was asked for.
+	Edits []RecordedEdit
+}

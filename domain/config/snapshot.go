@@ -1,0 +1,165 @@
+package config
+
+import (
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"postern/domain/mailaddr"
+	"postern/domain/policy"
+)
+
+// Snapshot is the whole configuration of one revision, compiled for look-ups.
+// It never changes; a later one shares with it what did not change.
+type Snapshot struct {
+	Revision int64
+	Settings policy.Settings
+
+	listeners    map[string]policy.Listener
+	flowPolicies map[string]policy.MailFlowPolicy
+	access       map[string]access
+	domains      table[mailaddr.DomainName, struct{}]
+	controls     hostTable[policy.DestinationControl]
+	routes       hostTable[policy.Route]
+	exemptions   endpointTable[policy.STARTTLSEntry]
+	requirements endpointTable[policy.STARTTLSEntry]
+}
+
+// access is the host access table of a listener, as written and as compiled.
+type access struct {
+	written  policy.HostAccessTable
+	compiled *policy.AccessTable
+}
+
+// Listeners returns the listeners, sorted by name, with defaults filled in.
+func (s *Snapshot) Listeners() []policy.Listener {
+	list := make([]policy.Listener, 0, len(s.listeners))
+	for _, name := range slices.Sorted(maps.Keys(s.listeners)) {
+		list = append(list, s.listeners[name].WithDefaults())
+	}
+	return list
+}
+
+// Listener returns a listener by name, with defaults filled in.
+func (s *Snapshot) Listener(name string) (policy.Listener, bool) {
+	l, ok := s.listeners[name]
+	return l.WithDefaults(), ok
+}
+
+// FlowPolicy returns a mail flow policy as the listener applies it: what it
+// leaves unset comes from the listener's default policy parameters, and what
+// those leave unset from the built-in ones (B14).
+func (s *Snapshot) FlowPolicy(l policy.Listener, name string) (policy.MailFlowPolicy, bool) {
+	p, ok := s.flowPolicies[name]
+	p.FlowParameters = p.Inherit(l.Defaults).Inherit(policy.BuiltInParameters())
+	return p, ok
+}
+
+// Access returns the compiled host access table of a listener.
+func (s *Snapshot) Access(listener string) (*policy.AccessTable, bool) {
+	a, ok := s.access[listener]
+	return a.compiled, ok
+}
+
+// HostAccessTable returns the host access table of a listener as written.
+func (s *Snapshot) HostAccessTable(listener string) (policy.HostAccessTable, bool) {
+	a, ok := s.access[listener]
+	return a.written, ok
+}
+
+// Hosts reports whether mail for the recipient domain is taken from anyone (B18).
+func (s *Snapshot) Hosts(name mailaddr.DomainName) bool {
+	_, ok := s.domains.Get(name)
+	return ok
+}
+
+// HostedDomains returns the number of hosted domains.
+func (s *Snapshot) HostedDomains() int { return s.domains.Len() }
+
+// Route returns the route for a recipient domain, nil where MX decides (B31).
+func (s *Snapshot) Route(name mailaddr.DomainName) *policy.Route { return s.routes.Lookup(name) }
+
+// Control returns the destination control for a recipient domain with
+// inheritance resolved, and whether only the entry "default" matched (B21).
+func (s *Snapshot) Control(name mailaddr.DomainName) (control policy.DestinationControl, isDefault bool) {
+	base := policy.BuiltInDestination()
+	base.Pattern = defaultPattern
+	if s.controls.all != nil {
+		base = s.controls.all.Inherit(base)
+	}
+	entry := s.controls.Lookup(name)
+	if entry == nil || entry == s.controls.all {
+		return base, true
+	}
+	return entry.Inherit(base), false
+}
+
+// defaultPattern is the key of the catch-all destination control.
+var defaultPattern = mustPattern("default")
+
+func mustPattern(s string) mailaddr.HostPattern {
+	p, err := mailaddr.ParseHostPattern(s)
+	if err != nil {
+		panic(err) // a constant of ours
+	}
+	return p
+}
+
+// ExemptInbound returns the STARTTLS exemption in force for a client, nil where
+// STARTTLS may be offered to it (B25).
+func (s *Snapshot) ExemptInbound(addr netip.Addr, confirmed []mailaddr.DomainName, now time.Time) *policy.STARTTLSEntry {
+	if e := active(s.exemptions.LookupAddr(addr), now); e != nil {
+		return e
+	}
+	for _, name := range confirmed {
+		if e := active(s.exemptions.LookupName(name), now); e != nil {
+			return e
+		}
+	}
+	return nil
+}
+
+// OutboundInputs gathers what the configuration says about sending a recipient
+// domain's mail to a host at an address; either may be empty as long as it is
+// not known. The evidence that others publish (DANE, MTA-STS) and the message's
+// flags are the caller's to add.
+func (s *Snapshot) OutboundInputs(recipient, host mailaddr.DomainName, addr netip.Addr, now time.Time) policy.OutboundInputs {
+	control, isDefault := s.Control(recipient)
+	in := policy.OutboundInputs{
+		Domain:           recipient,
+		TLS:              s.Settings.TLS,
+		Control:          control,
+		ControlIsDefault: isDefault,
+		Exemption: firstActive(now, s.exemptions.LookupName(recipient),
+			s.exemptions.LookupName(host), s.exemptions.LookupAddr(addr)),
+		Requirement: firstActive(now, s.requirements.LookupName(host), s.requirements.LookupAddr(addr)),
+	}
+	if control.OverrideRemotePolicy.Active(now) {
+		in.RemoteOverride = control.OverrideRemotePolicy.Reason
+	}
+	if route := s.Route(recipient); route != nil {
+		in.Routed = !route.PolicyDomain
+	}
+	return in
+}
+
+func active(e *policy.STARTTLSEntry, now time.Time) *policy.STARTTLSEntry {
+	if e == nil || !e.Active(now) {
+		return nil
+	}
+	return e
+}
+
+func firstActive(now time.Time, entries ...*policy.STARTTLSEntry) *policy.STARTTLSEntry {
+	for _, e := range entries {
+		if found := active(e, now); found != nil {
+			return found
+		}
+	}
+	return nil
+}
+
+// ExemptsNames reports whether the STARTTLS exemption list has names, so that a
+// client's names must be known (B25).
+func (s *Snapshot) ExemptsNames() bool { return s.exemptions.names.Len() > 0 }

@@ -1,0 +1,154 @@
+package config
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+
+	"postern/domain"
+	"postern/domain/policy"
+)
+
+// validateEdits judges each value by itself.
+func validateEdits(edits []Edit) (f domain.Faults) {
+	for _, e := range edits {
+		handling, known := kindOf(e.Kind, e.Key)
+		switch {
+		case !known:
+			f.Add(e.At, "there is no %s %q", words(e.Kind), e.Key)
+		case e.Value == nil && e.Kind == KindSettings:
+			f.Add(e.At, "settings cannot be deleted; write their default values instead")
+		case e.Value != nil:
+			f.Merge(e.At, e.Value.Validate())
+			if handling.key != nil && handling.key(e.Value) != e.Key {
+				f.Add(e.At, "is about %q, but was written to %q", handling.key(e.Value), e.Key)
+			}
+		}
+	}
+	return f
+}
+
+// validateWhole judges the configuration that the edits lead to: that every
+// reference has its target and nothing contradicts. Only what the edits can
+// have broken is looked at, so that one edit among a million stays cheap.
+func (s *Service) validateWhole(ctx context.Context, next *Snapshot, edits []Edit) (warnings domain.Faults, err error) {
+	var faults domain.Faults
+	for _, e := range edits {
+		part, warn, err := s.validateInPlace(ctx, next, e)
+		if err != nil {
+			return nil, err
+		}
+		faults.Merge(e.At, part)
+		warnings.Merge(e.At, warn)
+	}
+	return warnings, faults.Err()
+}
+
+func (s *Service) validateInPlace(ctx context.Context, next *Snapshot, e Edit) (faults, warnings domain.Faults, err error) {
+	switch v := e.Value.(type) {
+	case nil:
+		return nil, nil, checkDeletion(next, e)
+	case policy.Listener:
+		faults = checkListener(next, v)
+		warnings, err = s.checkCertificate(ctx, &faults, "/certificate_id", v.CertificateID)
+		if v.CertificateID == "" {
+			warnings = nil // the active one; that is the master switch's business
+		}
+	case policy.HostAccessTable:
+		faults, warnings = checkAccess(next, v)
+	case policy.MailFlowPolicy:
+		warnings = warnExemptions(next, v)
+	case policy.STARTTLSEntry:
+		faults = checkLists(next, e.Kind, v)
+	case policy.TLSSettings:
+		if v.Enabled {
+			// B1: switching on needs a usable active certificate.
+			warnings, err = s.checkCertificate(ctx, &faults, "/enabled", "")
+		}
+	}
+	return faults, warnings, err
+}
+
+// checkCertificate adds a fault where the certificate cannot serve, and returns
+// a warning where it should not.
+func (s *Service) checkCertificate(ctx context.Context, f *domain.Faults, pointer, id string) (warnings domain.Faults, err error) {
+	if id == "" && pointer == "/certificate_id" {
+		return nil, nil
+	}
+	warning, err := s.certs.CheckUsable(ctx, id)
+	switch {
+	case domain.KindOf(err) == domain.Internal && err != nil:
+		return nil, domain.Wrap(err, "look at the certificate")
+	case err != nil:
+		f.Add(pointer, "%s", err)
+	case warning != "":
+		warnings.Add(pointer, "%s", warning)
+	}
+	return warnings, nil
+}
+
+// checkDeletion refuses to delete what is referred to.
+func checkDeletion(next *Snapshot, e Edit) error {
+	if e.Kind == KindHostAccessTable {
+		if _, exists := next.listeners[e.Key]; exists {
+			return domain.E(domain.Conflict, "the host access table belongs to listener %q: delete the listener", e.Key)
+		}
+	}
+	if e.Kind != KindMailFlowPolicy {
+		return nil
+	}
+	for _, listener := range slices.Sorted(maps.Keys(next.access)) {
+		for _, g := range next.access[listener].written.Groups {
+			if g.Policy == e.Key {
+				return domain.E(domain.Conflict, "mail flow policy %q is used by sender group %q of listener %q", e.Key, g.Name, listener)
+			}
+		}
+	}
+	return nil
+}
+
+func checkListener(next *Snapshot, l policy.Listener) (f domain.Faults) {
+	for _, other := range next.listeners {
+		if other.Name == l.Name || other.Port != l.Port || l.Port == 0 {
+			continue
+		}
+		if other.Address == l.Address || other.Address == "" || l.Address == "" {
+			f.Add("/port", "%d is taken by listener %q on %s", l.Port, other.Name, other.AddrPort())
+		}
+	}
+	return f
+}
+
+func checkAccess(next *Snapshot, t policy.HostAccessTable) (faults, warnings domain.Faults) {
+	if _, ok := next.listeners[t.Listener]; !ok {
+		faults.Add("/listener", "there is no listener %q", t.Listener)
+	}
+	for i, g := range t.Groups {
+		if _, ok := next.flowPolicies[g.Policy]; !ok {
+			faults.Add(fmt.Sprintf("/sender_groups/%d/policy", i), "there is no mail flow policy %q", g.Policy)
+		}
+	}
+	return faults, t.Warnings()
+}
+
+// checkLists refuses the same entry in both STARTTLS lists (B26).
+func checkLists(next *Snapshot, k Kind, e policy.STARTTLSEntry) (f domain.Faults) {
+	other, name := next.requirements, "required"
+	if k == KindSTARTTLSRequirement {
+		other, name = next.exemptions, "exemption"
+	}
+	if other.has(e.Pattern) {
+		f.Add("/pattern", "%s is in the STARTTLS %s list too: remove it from one of them", e.Pattern, name)
+	}
+	return f
+}
+
+// warnExemptions tells of clients that can never send, because STARTTLS is
+// hidden from them and required of them (B26).
+func warnExemptions(next *Snapshot, p policy.MailFlowPolicy) (f domain.Faults) {
+	if p.TLS == policy.ListenerTLSRequired && next.exemptions.len() > 0 {
+		f.Add("/tls", "clients on the STARTTLS exemption list cannot send under this policy: STARTTLS stays hidden from them and 530 is answered")
+	}
+	return f
+}
