@@ -38,6 +38,9 @@ type Principal struct {
 // Allows reports whether the caller may do what needs the role. Operator and
 // certificate manager stand side by side: neither includes the other.
 func (p Principal) Allows(need Role) bool {
+	if p.Role == "" {
+		return false // nobody
+	}
 	return p.Role == need || p.Role == RoleAdmin || need == RoleViewer
 }
 

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
@@ -163,3 +164,14 @@ func firstActive(now time.Time, entries ...*policy.STARTTLSEntry) *policy.STARTT
 // ExemptsNames reports whether the STARTTLS exemption list has names, so that a
 // client's names must be known (B25).
 func (s *Snapshot) ExemptsNames() bool { return s.exemptions.names.Len() > 0 }
+
+// boundTo names the listeners that are bound to a certificate (B46).
+func (s *Snapshot) boundTo(certificateID string) []string {
+	var names []string
+	for _, l := range s.Listeners() {
+		if l.CertificateID == certificateID {
+			names = append(names, fmt.Sprintf("listener %q", l.Name))
+		}
+	}
+	return names
+}

@@ -1,0 +1,227 @@
+package account
+
+import (
+	"context"
+	"net/netip"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"postern/domain"
+)
+
+// AdministratorStore keeps administrators. Implementations are safe for
+// concurrent use and return [domain.Error]s.
+type AdministratorStore interface {
+	// Administrator returns the administrator of that name, or domain.NotFound.
+	Administrator(ctx context.Context, name string) (Administrator, error)
+	// SetPasswordHash replaces the password, or returns domain.NotFound.
+	SetPasswordHash(ctx context.Context, name, hash string) error
+	// CreateFirst stores both in one transaction, unless there is an
+	// administrator already: then it stores neither and returns false.
+	CreateFirst(ctx context.Context, a Administrator, t Token) (created bool, err error)
+}
+
+// TokenStore keeps tokens. Implementations are safe for concurrent use and
+// return [domain.Error]s.
+type TokenStore interface {
+	// TokenByHash returns the token with the hash, or domain.NotFound.
+	TokenByHash(ctx context.Context, hash []byte) (Token, error)
+	// InsertToken stores a token; one with a name that exists is
+	// domain.Conflict.
+	InsertToken(ctx context.Context, t Token) error
+	// Tokens returns up to limit tokens with ids after the given one, in order.
+	Tokens(ctx context.Context, after string, limit int) ([]Token, error)
+	// DeleteToken removes a token, or returns domain.NotFound.
+	DeleteToken(ctx context.Context, id string) error
+}
+
+// Dependencies is what a [Service] is built on. All fields are required.
+type Dependencies struct {
+	Administrators AdministratorStore
+	Tokens         TokenStore
+	Now            func() time.Time
+	// NewID returns a text id that sorts after all ids it returned before.
+	NewID func() string
+}
+
+// Service finds out who calls, and keeps administrators' passwords and tokens.
+// It is safe for concurrent use.
+type Service struct {
+	administrators AdministratorStore
+	tokens         TokenStore
+	now            func() time.Time
+	newID          func() string
+	passwords      *passwordChecker
+	guesses        *guesses
+}
+
+// NewService returns a service on its dependencies.
+func NewService(d Dependencies) *Service {
+	return &Service{
+		administrators: d.Administrators,
+		tokens:         d.Tokens,
+		now:            d.Now,
+		newID:          d.NewID,
+		passwords:      newPasswordChecker(),
+		guesses:        newGuesses(),
+	}
+}
+
+// firstAdministrator is the one that a fresh installation has.
+const firstAdministrator = "admin"
+
+// Authenticate returns whose credential it is: that of a token if the password
+// looks like one, else of an administrator. Anything wrong is
+// domain.Unauthenticated. Who guesses too much is slowed down with
+// domain.Exhausted, whose error says by RetryAfter() time.Duration how long.
+//
+// from is the address of the caller, as the connection has it; callers without
+// one count as one.
+func (s *Service) Authenticate(ctx context.Context, shown Credential, from netip.Addr) (Principal, error) {
+	if shown.Password == "" {
+		return Principal{}, wrongCredential()
+	}
+	if isToken(shown.Password) {
+		return s.authenticateToken(ctx, shown.Password, from)
+	}
+	return s.authenticatePassword(ctx, shown, from)
+}
+
+// wrongCredential does not tell an unknown name from a wrong password.
+func wrongCredential() error {
+	return domain.E(domain.Unauthenticated, "the user name, password or token is wrong")
+}
+
+// authenticateToken looks the token up before it asks whether the caller has
+// to wait: nobody can guess 130 random bits, and so a machine with a good token
+// need not suffer for a neighbour behind the same address.
+func (s *Service) authenticateToken(ctx context.Context, secret string, from netip.Addr) (Principal, error) {
+	token, err := s.tokens.TokenByHash(ctx, hashToken(secret))
+	switch {
+	case domain.KindOf(err) == domain.NotFound:
+		return Principal{}, s.refuse(attempt{from: from})
+	case err != nil:
+		return Principal{}, domain.Wrap(err, "look up the token")
+	case token.ExpiresAt != nil && !s.now().Before(*token.ExpiresAt):
+		return Principal{}, domain.E(domain.Unauthenticated, "the token expired on %s", token.ExpiresAt.UTC().Format(time.RFC3339))
+	}
+	return Principal{Name: "token:" + token.Name, Role: token.Role, Token: token.ID}, nil
+}
+
+func (s *Service) authenticatePassword(ctx context.Context, shown Credential, from netip.Addr) (Principal, error) {
+	try := attempt{from: from, account: shown.User}
+	if err := s.guesses.check(try, s.now()); err != nil {
+		return Principal{}, err
+	}
+	a, err := s.administrators.Administrator(ctx, shown.User)
+	if err != nil && domain.KindOf(err) != domain.NotFound {
+		return Principal{}, domain.Wrap(err, "look up the administrator")
+	}
+	right, err := s.checkPassword(ctx, a, shown.Password, try)
+	if err != nil {
+		return Principal{}, err
+	}
+	if !right {
+		return Principal{}, s.refuse(try)
+	}
+	s.guesses.succeeded(try)
+	return Principal{Name: a.Name, Role: a.Role}, nil
+}
+
+// checkPassword answers from memory where the same password was right a moment
+// ago; Basic authentication sends it with each call. The zero administrator has
+// no password and costs as much time as one who has.
+func (s *Service) checkPassword(ctx context.Context, a Administrator, password string, try attempt) (bool, error) {
+	if s.passwords.remembers(a, password, s.now()) {
+		return true, nil
+	}
+	leave, err := s.passwords.enter(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer leave()
+	// Others may have failed while this one waited for its turn: many guesses
+	// at once are as slow as one after the other.
+	if err := s.guesses.check(try, s.now()); err != nil {
+		return false, err
+	}
+	return s.passwords.verify(a, password, s.now()), nil
+}
+
+// refuse counts a failure and returns the error for it. A caller who has to wait
+// learns how long, and is not counted again: hammering makes it no longer.
+func (s *Service) refuse(try attempt) error {
+	now := s.now()
+	if err := s.guesses.check(try, now); err != nil {
+		return err
+	}
+	s.guesses.failed(try, now)
+	return wrongCredential()
+}
+
+// EnsureAdministrator makes sure that someone can get in. In a fresh store it
+// creates the administrator "admin", who has no password yet, and a token with
+// the same rights, whose secret is returned this once.
+func (s *Service) EnsureAdministrator(ctx context.Context) (secret string, created bool, err error) {
+	now := s.now().UTC()
+	secret, token := s.makeToken("first-start", RoleAdmin, "postern", nil)
+	created, err = s.administrators.CreateFirst(ctx, Administrator{
+		Name: firstAdministrator, Role: RoleAdmin, CreatedAt: now,
+	}, token)
+	if err != nil || !created {
+		return "", false, domain.Wrap(err, "create the first administrator")
+	}
+	return secret, true, nil
+}
+
+// Bounds of a password. NIST SP 800-63B §3.1.1.2 asks for a minimum length and
+// for no rules of composition; the maximum keeps a request from being work.
+const (
+	minPassword = 12   // characters
+	maxPassword = 1024 // bytes
+)
+
+// SetPassword replaces an administrator's password. A password that is too
+// short or too long is domain.Invalid at /password, an unknown name
+// domain.NotFound.
+func (s *Service) SetPassword(ctx context.Context, name, password string) error {
+	var faults domain.Faults
+	switch {
+	case !utf8.ValidString(password):
+		faults.Add("/password", "must be UTF-8 text")
+	case utf8.RuneCountInString(password) < minPassword:
+		faults.Add("/password", "must have at least %d characters", minPassword)
+	case len(password) > maxPassword:
+		faults.Add("/password", "must have at most %d bytes", maxPassword)
+	case isToken(password):
+		faults.Add("/password", "must not begin with %q, as tokens do", tokenPrefix)
+	}
+	if err := faults.Err(); err != nil {
+		return err
+	}
+	leave, err := s.passwords.enter(ctx)
+	if err != nil {
+		return err
+	}
+	hash := hashPassword(password)
+	leave()
+	return domain.Wrap(s.administrators.SetPasswordHash(ctx, name, hash), "set the password of %q", name)
+}
+
+// checkName adds a fault for a name that would not be fit for a log line.
+func checkName(faults *domain.Faults, pointer, name string) {
+	const maxName = 64
+	switch {
+	case name == "":
+		faults.Add(pointer, "must not be empty")
+	case utf8.RuneCountInString(name) > maxName:
+		faults.Add(pointer, "must have at most %d characters", maxName)
+	}
+	for _, r := range name {
+		if r == utf8.RuneError || !unicode.IsPrint(r) {
+			faults.Add(pointer, "must have printable characters only")
+			return
+		}
+	}
+}
