@@ -1,0 +1,87 @@
+package xmlrpc
+
+import (
+	"context"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"postern/domain"
+	"postern/domain/account"
+)
+
+// Authenticator checks credentials. It counts failures per account and per
+// address and slows both down; postern/domain/account implements it.
+type Authenticator interface {
+	// Authenticate returns whose credential it is, or an error of kind
+	// [domain.Unauthenticated] or [domain.Exhausted].
+	Authenticate(ctx context.Context, c account.Credential, remote netip.Addr) (account.Principal, error)
+}
+
+// caller is who stands behind one HTTP request.
+type caller struct {
+	remote netip.Addr // invalid where the connection has no IP address
+	// credential is the one of the Authorization header; nil if there is none.
+	credential *account.Credential
+
+	// What came of checking the credential. All calls of a multicall share it:
+	// they offer the same password, which is one guess, and hashing it a hundred
+	// times would let one request occupy the gateway. Log-ins within a multicall
+	// are guesses of their own and checked each.
+	checked   bool
+	principal account.Principal
+	err       error
+}
+
+func newCaller(r *http.Request) *caller {
+	c := &caller{credential: headerCredential(r)}
+	if peer, err := netip.ParseAddrPort(r.RemoteAddr); err == nil {
+		c.remote = peer.Addr().Unmap()
+	}
+	return c
+}
+
+// headerCredential reads HTTP Basic (RFC 7617), where a token may stand for the
+// password, or a Bearer token (RFC 6750 §2.1).
+func headerCredential(r *http.Request) *account.Credential {
+	if user, password, ok := r.BasicAuth(); ok {
+		return &account.Credential{User: user, Password: password}
+	}
+	scheme, token, ok := strings.Cut(r.Header.Get("Authorization"), " ")
+	if ok && strings.EqualFold(scheme, "Bearer") {
+		return &account.Credential{Password: strings.TrimSpace(token)}
+	}
+	return nil
+}
+
+// fromHeader returns the principal of the Authorization header.
+func (s *Server) fromHeader(ctx context.Context, c *caller) (account.Principal, error) {
+	if c.credential == nil {
+		return account.Principal{}, domain.E(domain.Unauthenticated,
+			"credentials are missing: send HTTP Basic, a Bearer token, or the struct member session")
+	}
+	if !c.checked {
+		c.principal, c.err = s.authenticator.Authenticate(ctx, *c.credential, c.remote)
+		c.checked = true
+	}
+	return c.principal, c.err
+}
+
+// authorize returns the principal of a call if it may call the method. The
+// session decides where the call names one, and else the header.
+func (s *Server) authorize(ctx context.Context, c *caller, m *method, session *string) (account.Principal, error) {
+	var p account.Principal
+	var err error
+	if session != nil {
+		p, err = s.sessions.use(*session)
+	} else {
+		p, err = s.fromHeader(ctx, c)
+	}
+	if err != nil {
+		return account.Principal{}, err
+	}
+	if !p.Allows(m.role) {
+		return p, domain.E(domain.Forbidden, "%s needs the role %s, %s has the role %s", m.name, m.role, p.Name, p.Role)
+	}
+	return p, nil
+}
