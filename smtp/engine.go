@@ -1,0 +1,207 @@
+// Package smtp is the engine: it follows the committed configuration and keeps
+// the running one in step. Each revision becomes a generation; everything that
+// can fail is done before one pointer is swapped; the generation before is
+// drained by its own sessions and never cut off.
+package smtp
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"postern/domain/config"
+	"postern/domain/event"
+	"postern/smtp/inbound"
+)
+
+// reconcileInterval is how often the engine looks at the state without having
+// been woken: events are hints, state is the truth.
+const reconcileInterval = 10 * time.Second
+
+// Configuration is what the engine follows and reports to.
+type Configuration interface {
+	Snapshot() *config.Snapshot
+	ReportApplied(revision int64)
+	ReportProblems([]config.Problem)
+}
+
+// Engine runs the inbound side of the newest configuration.
+type Engine struct {
+	config  Configuration
+	bus     *event.Bus
+	inbound inbound.Dependencies
+	logger  *slog.Logger
+	// follow is told of each snapshot that came into force.
+	follow func(*config.Snapshot)
+
+	current  atomic.Pointer[generation]
+	mu       sync.Mutex // held while a generation is made, and at the stop
+	sockets  map[socketKey]*openSocket
+	retired  []*generation     // with sessions that are still open
+	problems map[string]string // by listener
+	stopped  bool
+}
+
+// openSocket is a listening address with the loop that serves it.
+type openSocket struct {
+	*inbound.Socket
+	served chan struct{} // closed when the loop has ended
+}
+
+// New returns an engine that does nothing until it runs. follow is told of each
+// snapshot that came into force.
+func New(c Configuration, bus *event.Bus, deps inbound.Dependencies, follow func(*config.Snapshot), logger *slog.Logger) *Engine {
+	return &Engine{
+		config: c, bus: bus, inbound: deps, follow: follow, logger: logger,
+		sockets: map[socketKey]*openSocket{}, problems: map[string]string{},
+	}
+}
+
+// Start brings the newest configuration into force. What cannot start is
+// reported and tried again while the rest serves.
+func (e *Engine) Start(ctx context.Context) { e.reconcile(ctx) }
+
+// Run follows the configuration until the context ends.
+func (e *Engine) Run(ctx context.Context) {
+	wake := e.bus.Subscribe(event.ConfigurationChanged)
+	defer wake.Close()
+	ticker := time.NewTicker(reconcileInterval)
+	defer ticker.Stop()
+	for {
+		e.reconcile(ctx)
+		select {
+		case <-ctx.Done():
+			return
+		case <-wake.C():
+		case <-ticker.C:
+		}
+	}
+}
+
+// reconcile makes the newest snapshot the running one, unless it is already.
+func (e *Engine) reconcile(ctx context.Context) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	snapshot := e.config.Snapshot()
+	running := e.current.Load()
+	if e.stopped || running != nil && running.revision() == snapshot.Revision && len(e.problems) == 0 {
+		return
+	}
+	next, opened, problems := e.build(ctx, snapshot)
+	e.note(problems)
+	if len(problems) > 0 && running != nil && !(running.revision() == snapshot.Revision && len(opened) > 0) {
+		// B70: a revision that cannot be applied leaves the old one serving.
+		closeAll(opened)
+		next.retire() // it never started
+		return
+	}
+	e.activate(next, opened)
+	if len(problems) == 0 {
+		e.config.ReportApplied(snapshot.Revision)
+	}
+}
+
+// note reports problems and logs those that are new.
+func (e *Engine) note(problems map[string]string) {
+	var list []config.Problem
+	for _, name := range slices.Sorted(maps.Keys(problems)) {
+		list = append(list, config.Problem{Part: "listener " + name, Detail: problems[name]})
+		if e.problems[name] != problems[name] {
+			e.logger.Error("a listener cannot start", "listener", name, "error", problems[name])
+		}
+	}
+	e.problems = problems
+	e.config.ReportProblems(list)
+}
+
+// activate swaps the pointer, then starts what is new and ends what is over.
+func (e *Engine) activate(next *generation, opened map[socketKey]*openSocket) {
+	next.start()
+	before := e.current.Swap(next)
+	for key, socket := range opened {
+		e.sockets[key] = socket
+		go func() {
+			defer close(socket.served)
+			socket.Serve(func() *inbound.Handler { return e.current.Load().handlers[key] }, e.logger)
+		}()
+	}
+	for key, socket := range e.sockets {
+		if _, wanted := next.handlers[key]; !wanted {
+			_ = socket.Close() // it listens to nobody either way
+			delete(e.sockets, key)
+		}
+	}
+	e.follow(next.snapshot)
+	if before != nil {
+		before.retire()
+		e.retired = append(e.retired, before)
+	}
+	e.retired = slices.DeleteFunc(e.retired, (*generation).idle)
+}
+
+// Stop ends the inbound side: no new connections, sessions end at their next
+// command, messages in progress are finished as long as the context allows.
+func (e *Engine) Stop(ctx context.Context) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.stopped = true
+	closeAll(e.sockets)
+	var err error
+	if running := e.current.Load(); running != nil {
+		err = drain(ctx, append(e.retired, running))
+	}
+	for _, socket := range e.sockets {
+		<-socket.served
+	}
+	return err
+}
+
+func closeAll(sockets map[socketKey]*openSocket) {
+	for _, s := range sockets {
+		_ = s.Close() // it listens to nobody either way
+	}
+}
+
+// ListenerStatus is how a configured listener fares.
+type ListenerStatus struct {
+	Name        string
+	Address     string // where it listens, with the port the system chose
+	Connections int
+	Problem     string // why it does not serve; empty where it does
+}
+
+// Listeners returns the status of every configured listener, sorted by name.
+func (e *Engine) Listeners() []ListenerStatus {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	var list []ListenerStatus
+	for _, l := range e.config.Snapshot().Listeners() {
+		status := ListenerStatus{
+			Name: l.Name, Address: l.AddrPort(), Problem: e.problems[l.Name],
+			Connections: e.inbound.Limits.Connections(l.Name),
+		}
+		if socket := e.sockets[keyOf(l)]; socket != nil {
+			status.Address = socket.Addr().String()
+		}
+		list = append(list, status)
+	}
+	return list
+}
+
+// errNoListener is the reason of a generation without any listener that serves.
+var errNoListener = errors.New("no listener serves")
+
+// Ready returns nil while every configured listener serves.
+func (e *Engine) Ready() error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if len(e.problems) > 0 || e.current.Load() == nil {
+		return errNoListener
+	}
+	return nil
+}

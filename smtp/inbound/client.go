@@ -1,0 +1,203 @@
+package inbound
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"log/slog"
+	"net"
+	"net/netip"
+	"sync"
+	"time"
+
+	"postern/domain/delivery"
+	"postern/domain/mailaddr"
+	"postern/domain/policy"
+	"postern/smtp/reply"
+)
+
+// nameTimeout bounds how long a client waits for the look-up of its names.
+const nameTimeout = 5 * time.Second
+
+// client is one connection with what was decided about it at its beginning.
+type client struct {
+	handler *Handler
+	wire    *wire
+	addr    netip.Addr
+	names   []mailaddr.DomainName // forward-confirmed (B13)
+	group   string
+	policy  policy.MailFlowPolicy
+	// offerTLS and requireTLS are two questions: a client on the exemption list
+	// under a policy that requires TLS gets neither (B26).
+	offerTLS   bool
+	requireTLS bool
+
+	began    time.Time
+	messages int
+	tls      delivery.SessionTLS
+	tlsState string // off, clear, encrypted, failed: for log and metrics
+	release  func()
+	ended    sync.Once
+}
+
+// Handle serves one connection. It returns false, without having touched the
+// connection, where the handler was retired meanwhile.
+func (h *Handler) Handle(socket net.Conn) bool {
+	c := &client{handler: h, addr: addrOf(socket), began: h.deps.Now(), tlsState: "clear"}
+	c.wire = newWire(socket, nameTimeout+time.Minute, time.Hour)
+	if !h.enter(c) {
+		return false
+	}
+	if err := c.admit(); err != nil {
+		_ = c.wire.close() // it has heard why
+		c.done()
+	}
+	return true
+}
+
+// addrOf returns the client's address, IPv4 in its own form.
+func addrOf(conn net.Conn) netip.Addr {
+	if a, ok := conn.RemoteAddr().(*net.TCPAddr); ok {
+		return a.AddrPort().Addr().Unmap().WithZone("")
+	}
+	return netip.Addr{}
+}
+
+// errNotAdmitted says that the connection was answered and is over.
+var errNotAdmitted = errors.New("not admitted")
+
+// admit decides what the client may do and begins its first leg.
+func (c *client) admit() error {
+	h := c.handler
+	release, refusal := h.deps.Limits.enter(h.listener, c.addr)
+	if refusal != nil {
+		return c.turnAway(*refusal, "limit")
+	}
+	c.release = release
+	c.lookUpNames()
+	if !c.decide() || c.policy.Action == policy.ActionTCPRefuse {
+		c.log("refused", "why", string(policy.ActionTCPRefuse))
+		h.deps.Metrics.connection(h.listener.Name, string(policy.ActionTCPRefuse))
+		return errNotAdmitted // B14: closed without a word
+	}
+	if c.policy.Action == policy.ActionReject {
+		return c.turnAway(reply.AccessDenied(), "reject")
+	}
+	if r := h.deps.Limits.checkPerAddress(h.listener, c.addr, c.policy.ConnectionsPerAddress); r != nil {
+		return c.turnAway(*r, "limit")
+	}
+	if h.deps.Queue.Accepting() != nil {
+		return c.turnAway(reply.SpoolClosed(), "spool") // B77
+	}
+	return c.begin()
+}
+
+// turnAway says why and ends the connection.
+func (c *client) turnAway(r reply.Reply, why string) error {
+	c.log("refused", "why", why, "reply", r.String())
+	c.handler.deps.Metrics.connection(c.handler.listener.Name, why)
+	_ = c.wire.hangUp(r) // it is over either way
+	return errNotAdmitted
+}
+
+// begin starts the first leg; on a listener with implicit TLS after the
+// handshake (RFC 8314).
+func (c *client) begin() error {
+	h := c.handler
+	c.wire.idle = time.Duration(c.policy.CommandTimeoutSeconds) * time.Second
+	c.wire.endsAt = time.Now().Add(time.Duration(c.policy.SessionTimeoutSeconds) * time.Second)
+	if h.listener.Protocol == policy.ProtocolSMTPS {
+		config := h.tlsConfig()
+		if config == nil {
+			c.log("refused", "why", "TLS is not available")
+			return errNotAdmitted
+		}
+		if err := c.wire.handshake(config); err != nil {
+			c.handshakeFailed(err)
+			return err
+		}
+		c.encrypted(c.wire)
+	}
+	h.deps.Metrics.connection(h.listener.Name, "accepted")
+	h.serve(&leg{wire: c.wire, client: c})
+	return nil
+}
+
+// lookUpNames finds the client's confirmed names where an entry needs them. A
+// client whose look-up fails has none: it falls to the groups below.
+func (c *client) lookUpNames() {
+	h := c.handler
+	if !h.access.NeedsNames() && !h.snapshot.ExemptsNames() {
+		return
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), nameTimeout)
+	defer cancel()
+	names, err := h.deps.Names.ConfirmedNames(ctx, c.addr)
+	if err != nil {
+		c.log("names", "error", err.Error())
+	}
+	c.names = names
+}
+
+// decide takes the first sender group whose policy does not say continue (B12,
+// B14), and derives what STARTTLS may do.
+func (c *client) decide() bool {
+	h := c.handler
+	for match := range h.access.Matches(c.addr, c.names) {
+		v := h.variants[match.Policy]
+		if v.policy.Action == policy.ActionContinue {
+			continue
+		}
+		c.group, c.policy = match.Group, v.policy
+		c.requireTLS = c.policy.TLS == policy.ListenerTLSRequired
+		exempt := h.snapshot.ExemptInbound(c.addr, c.names, h.deps.Now()) != nil
+		c.offerTLS = c.policy.TLS >= policy.ListenerTLSPreferred && h.tls != nil && !exempt // B25, B1
+		return true
+	}
+	return false
+}
+
+// encrypted notes the TLS state after a handshake.
+func (c *client) encrypted(w *wire) {
+	c.tlsState = "encrypted"
+	c.tls = delivery.SessionTLS{Version: tls.VersionName(w.tls.Version), Cipher: tls.CipherSuiteName(w.tls.CipherSuite)}
+	c.handler.deps.Metrics.handshake(c.handler.listener.Name, c.tls.Version, "success")
+}
+
+// handshakeFailed notes a handshake that came to nothing; the connection ends.
+func (c *client) handshakeFailed(err error) {
+	c.tlsState = "failed"
+	result := "failure"
+	if errors.Is(err, errInjection) {
+		result = "injection" // B16
+	}
+	c.handler.deps.Metrics.handshake(c.handler.listener.Name, "", result)
+	c.log("tls", "result", result, "error", err.Error())
+}
+
+// done counts the connection out, once, and writes its line into the mail log
+// (B68).
+func (c *client) done() {
+	c.ended.Do(func() {
+		if c.release != nil {
+			c.release()
+		}
+		c.log("connection", "messages", c.messages, "duration_ms", c.handler.deps.Now().Sub(c.began).Milliseconds())
+		c.handler.leave(c)
+	})
+}
+
+// log writes a line about the connection with the fixed fields of the mail log.
+func (c *client) log(event string, args ...any) {
+	c.handler.deps.Logger.Info("inbound", append([]any{
+		slog.String("event", event),
+		slog.String("listener", c.handler.listener.Name),
+		slog.String("client", c.addr.String()),
+		slog.String("group", c.group),
+		slog.String("policy", c.policy.Name),
+		slog.String("tls", c.tlsState),
+		slog.String("tls_version", c.tls.Version),
+		slog.String("cipher", c.tls.Cipher),
+		slog.Int64("revision", c.handler.snapshot.Revision),
+	}, args...)...)
+}
