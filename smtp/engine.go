@@ -9,13 +9,16 @@ import (
 	"errors"
 	"log/slog"
 	"maps"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
 
+	"postern/domain"
 	"postern/domain/config"
 	"postern/domain/event"
+	"postern/domain/probe"
 	"postern/smtp/inbound"
 )
 
@@ -204,4 +207,16 @@ func (e *Engine) Ready() error {
 		return errNoListener
 	}
 	return nil
+}
+
+// ExplainClient says what a client at the address would be allowed on a
+// listener, by the running configuration (B71).
+func (e *Engine) ExplainClient(listener string, addr netip.Addr) (probe.Client, error) {
+	l, ok := e.config.Snapshot().Listener(listener)
+	if running := e.current.Load(); ok && running != nil {
+		if h := running.handlers[keyOf(l)]; h != nil {
+			return h.Explain(addr), nil
+		}
+	}
+	return probe.Client{}, domain.E(domain.NotFound, "no listener %q serves", listener)
 }

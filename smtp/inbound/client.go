@@ -126,35 +126,30 @@ func (c *client) begin() error {
 // lookUpNames finds the client's confirmed names where an entry needs them. A
 // client whose look-up fails has none: it falls to the groups below.
 func (c *client) lookUpNames() {
-	h := c.handler
-	if !h.access.NeedsNames() && !h.snapshot.ExemptsNames() {
-		return
-	}
-	ctx, cancel := context.WithTimeout(context.Background(), nameTimeout)
-	defer cancel()
-	names, err := h.deps.Names.ConfirmedNames(ctx, c.addr)
+	names, err := c.handler.confirmedNames(c.addr)
 	if err != nil {
 		c.log("names", "error", err.Error())
 	}
 	c.names = names
 }
 
-// decide takes the first sender group whose policy does not say continue (B12,
-// B14), and derives what STARTTLS may do.
-func (c *client) decide() bool {
-	h := c.handler
-	for match := range h.access.Matches(c.addr, c.names) {
-		v := h.variants[match.Policy]
-		if v.policy.Action == policy.ActionContinue {
-			continue
-		}
-		c.group, c.policy = match.Group, v.policy
-		c.requireTLS = c.policy.TLS == policy.ListenerTLSRequired
-		exempt := h.snapshot.ExemptInbound(c.addr, c.names, h.deps.Now()) != nil
-		c.offerTLS = c.policy.TLS >= policy.ListenerTLSPreferred && h.tls != nil && !exempt // B25, B1
-		return true
+func (h *Handler) confirmedNames(addr netip.Addr) ([]mailaddr.DomainName, error) {
+	if !h.access.NeedsNames() && !h.snapshot.ExemptsNames() {
+		return nil, nil
 	}
-	return false
+	ctx, cancel := context.WithTimeout(context.Background(), nameTimeout)
+	defer cancel()
+	return h.deps.Names.ConfirmedNames(ctx, addr)
+}
+
+// decide applies the verdict to the client.
+func (c *client) decide() bool {
+	v, ok := c.handler.judge(c.addr, c.names)
+	c.policy, c.offerTLS, c.requireTLS = v.policy, v.offerTLS, v.requireTLS
+	if ok {
+		c.group = v.groups[len(v.groups)-1].Group
+	}
+	return ok
 }
 
 // encrypted notes the TLS state after a handshake.

@@ -74,7 +74,7 @@ func (s *session) Mail(_ string, options *gosmtp.MailOptions) error {
 	if sender.Domain == "" && !sender.Literal.IsValid() && !sender.IsNull() {
 		return answer(reply.SenderSyntax("the sender needs a domain"))
 	}
-	if !sender.IsASCII() && !options.UTF8 {
+	if !isASCII(s.leg.argument) && !options.UTF8 {
 		return answer(reply.NeedsSMTPUTF8())
 	}
 	s.begin(sender, options)
@@ -114,6 +114,10 @@ func pathOf(argument, keyword string) (mailaddr.Mailbox, error) {
 	return path, err
 }
 
+// isASCII reports whether a command says nothing that needs SMTPUTF8, in the
+// local part or in the domain (RFC 6531 §3.3).
+func isASCII(argument string) bool { return !hasEightBit([]byte(argument)) }
+
 // Rcpt adds a recipient, if the policy lets mail for it in (B18).
 func (s *session) Rcpt(_ string, options *gosmtp.RcptOptions) error {
 	if s.mail == nil {
@@ -126,7 +130,7 @@ func (s *session) Rcpt(_ string, options *gosmtp.RcptOptions) error {
 		return answer(reply.RelayDenied()) // B18
 	case err != nil:
 		return answer(reply.RecipientSyntax(err.Error()))
-	case !to.IsASCII() && !s.mail.envelope.UTF8:
+	case !isASCII(s.leg.argument) && !s.mail.envelope.UTF8:
 		return answer(reply.NeedsSMTPUTF8())
 	case !s.allowed(to):
 		return answer(reply.RelayDenied())

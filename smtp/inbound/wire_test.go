@@ -7,6 +7,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"postern/domain/mailaddr"
@@ -24,7 +25,7 @@ func preferred() setup {
 func open(t *testing.T, g *gateway) *smtptest.Client {
 	t.Helper()
 	c := smtptest.Dial(t, g.addr())
-	c.Greet()
+	c.Expect(220)
 	c.Cmd(250, "EHLO client.test")
 	return c
 }
@@ -356,4 +357,56 @@ func TestMailLogHasOneLineForAConnection(t *testing.T) { // B68
 	if strings.Count(text, `"event":"connection"`) != 1 || !strings.Contains(text, `"tls":"clear"`) {
 		t.Errorf("mail log:\n%s", text)
 	}
+}
+
+// A chunk has no lines of its own: one long line in it is no long command.
+func TestLongLineInAChunk(t *testing.T) {
+	g := newGateway(t, preferred())
+	c := open(t, g)
+	c.Cmd(250, "MAIL FROM:<a@client.test>")
+	c.Cmd(250, "RCPT TO:<b@example.com>")
+	line := strings.Repeat("x", 20_000) + "\r\n"
+	c.Write("BDAT 20002 LAST\r\n" + line)
+	c.Expect(250)
+	if got := body(t, g.all()[0]); got != line {
+		t.Errorf("%d octets arrived, want %d", len(got), len(line))
+	}
+}
+
+// A client that starts TLS and then says nothing is not waited for.
+func TestHandshakeHasADeadline(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		w := newWire(theirs, time.Hour, time.Hour)
+		began := time.Now()
+		err := make(chan error, 1)
+		go func() { err <- w.startTLS(new(tls.Config)) }()
+		if _, readErr := ours.Read(make([]byte, 100)); readErr != nil { // the 220
+			t.Fatal(readErr)
+		}
+		if <-err == nil || time.Since(began) > handshakeTimeout {
+			t.Errorf("the handshake ended after %s", time.Since(began))
+		}
+		_ = ours.Close()
+	})
+}
+
+// However slowly octets come, the session ends with its time.
+func TestSessionHasAnEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		w := newWire(theirs, time.Minute, 10*time.Minute)
+		began := time.Now()
+		go func() {
+			_, _ = w.readCommand()
+			_ = w.close()
+		}()
+		go func() { _, _ = io.Copy(io.Discard, ours) }()
+		for err := error(nil); err == nil; _, err = ours.Write([]byte("x")) {
+			time.Sleep(30 * time.Second) // of the bubble
+		}
+		if lasted := time.Since(began); lasted > 11*time.Minute {
+			t.Errorf("the session lasted %s", lasted)
+		}
+	})
 }

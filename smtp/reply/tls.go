@@ -52,7 +52,7 @@ func RequireTLSOff() Reply {
 }
 
 // RequireTLSUnsupported bounces a flagged message: no host of the destination
-// offers REQUIRETLS (B57; RFC 8689 §4.2.1).
+// offers REQUIRETLS (B57; RFC 8689).
 func RequireTLSUnsupported() Reply {
 	return New(550, Status{7, 30}, "REQUIRETLS support required")
 }

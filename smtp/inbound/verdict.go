@@ -1,0 +1,81 @@
+package inbound
+
+import (
+	"net/netip"
+
+	"postern/domain/mailaddr"
+	"postern/domain/policy"
+	"postern/domain/probe"
+)
+
+// verdict is what the host access table and the STARTTLS exemption list say
+// about a client.
+type verdict struct {
+	groups     []policy.AccessMatch // that matched; the last one decides
+	policy     policy.MailFlowPolicy
+	exemption  *policy.STARTTLSEntry
+	offerTLS   bool
+	requireTLS bool
+}
+
+// judge takes the first sender group whose policy does not say continue (B12,
+// B14), and derives what STARTTLS may do. It returns false where no group
+// decides.
+func (h *Handler) judge(addr netip.Addr, names []mailaddr.DomainName) (verdict, bool) {
+	v := verdict{exemption: h.snapshot.ExemptInbound(addr, names, h.deps.Now())}
+	for match := range h.access.Matches(addr, names) {
+		v.groups = append(v.groups, match)
+		p := h.variants[match.Policy].policy
+		if p.Action == policy.ActionContinue {
+			continue
+		}
+		v.policy = p
+		v.requireTLS = p.TLS == policy.ListenerTLSRequired
+		// B25: STARTTLS is hidden from exempt clients, B1: from all while TLS is
+		// switched off. What is required stays required (B26).
+		v.offerTLS = p.TLS >= policy.ListenerTLSPreferred && h.tls != nil && v.exemption == nil
+		return v, true
+	}
+	return v, false
+}
+
+// Explain says what a client at the address would be allowed (B71).
+func (h *Handler) Explain(addr netip.Addr) probe.Client {
+	names, err := h.confirmedNames(addr)
+	v, decided := h.judge(addr, names)
+	e := probe.Client{
+		Listener: h.listener.Name, Address: addr.String(), Revision: h.snapshot.Revision,
+		Policy: v.policy, Exemption: v.exemption, OffersSTARTTLS: v.offerTLS, RequiresTLS: v.requireTLS,
+	}
+	if err != nil {
+		e.NamesProblem = err.Error()
+	}
+	for _, name := range names {
+		e.Names = append(e.Names, name.String())
+	}
+	for _, match := range v.groups {
+		e.Groups = append(e.Groups, probe.Group{
+			Name: match.Group, Policy: match.Policy, Action: h.variants[match.Policy].policy.Action,
+		})
+	}
+	if decided {
+		e.Reasons = h.reasons(v)
+	}
+	return e
+}
+
+// reasons lists what decided about STARTTLS, and what overruled what.
+func (h *Handler) reasons(v verdict) []policy.Reason {
+	mode := policy.Reason{Rule: "mail_flow_policy", Entry: v.policy.Name, Asks: "STARTTLS " + v.policy.TLS.String()}
+	list := []policy.Reason{mode}
+	if v.exemption != nil {
+		list = append(list, policy.Reason{Rule: "starttls_exemption", Entry: v.exemption.Pattern.String(), Asks: "STARTTLS hidden"})
+	}
+	if h.tls == nil {
+		list = append(list, policy.Reason{Rule: "tls.enabled", Entry: "false", Asks: "STARTTLS hidden"})
+	}
+	if len(list) > 1 && v.policy.TLS == policy.ListenerTLSPreferred {
+		list[0].OverruledBy = list[1].Rule
+	}
+	return list
+}
