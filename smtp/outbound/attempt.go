@@ -1,0 +1,264 @@
+package outbound
+
+import (
+	"context"
+	"time"
+
+	"postern/domain/config"
+	"postern/domain/delivery"
+	"postern/domain/policy"
+)
+
+// attempt is one try to deliver a message to recipients that share their next
+// hops and requirement (see [Deliverer.Group]). It takes one snapshot at its
+// beginning.
+type attempt struct {
+	*Deliverer
+	snapshot   *config.Snapshot
+	message    *delivery.Message
+	to         destination
+	recipients []*addressee
+	record     delivery.Attempt
+	// worst is the candidate whose failure tells most; nil while none failed.
+	worst *finding
+}
+
+// Deliver tries to hand a message to the recipients at the given positions of
+// m.Recipients, and returns the record of the attempt, with an outcome for each
+// of them. Nothing that happens on the way is an error of the caller's: what
+// nobody classified defers (B28).
+func (d *Deliverer) Deliver(ctx context.Context, m *delivery.Message, recipients []int) delivery.Attempt {
+	began := time.Now()
+	a := &attempt{Deliverer: d, snapshot: d.Snapshot(), message: m}
+	for _, i := range recipients {
+		a.recipients = append(a.recipients, &addressee{Recipient: &m.Recipients[i]})
+	}
+	a.record = delivery.Attempt{Message: m.ID, At: d.Now(), Revision: a.snapshot.Revision}
+	if len(a.recipients) > 0 {
+		a.to = destinationOf(a.recipients[0].Address)
+		a.record.Decision.Domain = a.to.domain
+		a.run(ctx)
+	}
+	for _, r := range a.recipients {
+		a.record.Results = append(a.record.Results, delivery.Result{Recipient: r.Index, Outcome: *r.outcome})
+	}
+	a.record.Duration = time.Since(began)
+	return a.record
+}
+
+// run walks over the candidates until every recipient has its outcome.
+func (a *attempt) run(ctx context.Context) {
+	plan, end := a.route(ctx, a.snapshot, a.to)
+	if end != nil {
+		a.settle(*end)
+		return
+	}
+	var resting []target
+	for _, tier := range plan.tiers {
+		targets, own := a.names(ctx, plan, tier)
+		// B33: where DNS leads back to us, this preference and all worse ones are
+		// not for us to try.
+		if own {
+			break
+		}
+		awake, asleep := a.resting.split(targets)
+		resting = append(resting, asleep...)
+		a.tryEach(ctx, awake)
+	}
+	// B33: addresses that were out of reach a moment ago come last.
+	a.tryEach(ctx, resting)
+	a.giveUp()
+}
+
+// tryEach uses the addresses in order, as long as there are recipients left, and
+// time: after the end of the context one failure is enough to explain.
+func (a *attempt) tryEach(ctx context.Context, targets []target) {
+	for _, to := range targets {
+		if len(a.pending()) == 0 || ctx.Err() != nil && a.worst != nil {
+			return
+		}
+		a.try(ctx, to)
+	}
+}
+
+// giveUp settles whom no candidate served. The record is then about the
+// candidate whose failure tells most.
+func (a *attempt) giveUp() {
+	if len(a.pending()) == 0 {
+		return
+	}
+	if a.worst == nil {
+		a.settle(*loopOutcome()) // every candidate led back to us
+		return
+	}
+	a.record.Decision, a.record.Host = a.worst.decision, a.worst.host
+	a.record.Address, a.record.TLS = a.worst.address, a.worst.tls
+	a.settle(a.worst.outcome)
+}
+
+// lose notes that a candidate failed for good in this attempt.
+func (a *attempt) lose(f *failure, about finding) {
+	about.outcome, about.stage = f.outcome(about.decision), f.stage
+	if a.worst == nil || about.tellsMore(*a.worst) {
+		a.worst = &about
+	}
+}
+
+// names finds the addresses of a whole tier before any of it is tried, since one
+// of them may be ours.
+func (a *attempt) names(ctx context.Context, p plan, tier []hop) (targets []target, own bool) {
+	for _, h := range tier {
+		found, f := a.resolve(ctx, h)
+		if f != nil {
+			a.lose(f, finding{decision: a.record.Decision, host: h.String()})
+			a.note(delivery.HostTry{Host: h.String()}, f)
+		}
+		for _, to := range found {
+			own = own || p.byMX && a.leadsBack(a.snapshot, to.addr.Addr())
+			targets = append(targets, to)
+		}
+	}
+	return targets, own
+}
+
+// try uses one address, by as many rungs of the ladder as the decision grants.
+func (a *attempt) try(ctx context.Context, to target) {
+	t := a.terms(to)
+	a.record.Decision = t.decision
+	a.record.Host, a.record.Address, a.record.TLS = to.hop.String(), to.addr.String(), delivery.SessionTLS{}
+	for {
+		f := a.climb(ctx, to, t)
+		if f == nil {
+			return
+		}
+		next, ok := t.rung.next(t.decision, f)
+		if ok && next.level == policy.TLSNone {
+			ok = a.OneHour.Add(to.addr.Addr(), to.host, f.detail)
+		}
+		if !ok {
+			a.lose(f, finding{decision: t.decision, host: to.hop.String(), address: to.addr.String(), tls: a.record.TLS})
+			return
+		}
+		t.rung = next
+	}
+}
+
+// terms is the stage that decides what TLS the destination needs at the address
+// (B27).
+func (a *attempt) terms(to target) terms {
+	in := a.snapshot.OutboundInputs(a.to.domain, to.host, to.addr.Addr(), a.Now())
+	in.RequireTLS = a.message.RequireTLS
+	decision := policy.Effective(in)
+	return terms{
+		decision: decision,
+		rung:     firstRung(decision, a.OneHour.Contains(to.addr.Addr())),
+		hello:    a.snapshot.Settings.Outbound.HostName,
+		limit:    in.Control.MessagesPerConnection,
+		revision: a.snapshot.Revision,
+	}
+}
+
+// climb uses one rung: it takes or makes connections until every recipient has
+// its outcome or one fails.
+func (a *attempt) climb(ctx context.Context, to target, t terms) *failure {
+	if t.decision.Refused != nil {
+		f := &failure{stage: delivery.StagePolicy, class: barred, refusal: t.decision.Refused, detail: t.decision.Refused.Detail}
+		a.note(delivery.HostTry{Host: to.hop.String(), Address: to.addr.String(), Level: t.rung.level}, f)
+		return f
+	}
+	for len(a.pending()) > 0 {
+		if f := a.use(ctx, to, t); f != nil {
+			return f
+		}
+	}
+	return nil
+}
+
+// use serves recipients over one connection: an idle one, or a new one.
+func (a *attempt) use(ctx context.Context, to target, t terms) *failure {
+	s := a.pool.take(t.keyFor(to))
+	reused := s != nil
+	var f *failure
+	if !reused {
+		s, f = a.open(ctx, to, t)
+		a.resting.note(to.addr, f)
+	}
+	if f == nil {
+		pending := len(a.pending())
+		f = a.transfer(ctx, s)
+		// An idle connection may be dead without our knowing: that says nothing
+		// about the peer.
+		if reused && f != nil && f.isStale() && len(a.pending()) == pending {
+			return nil
+		}
+	}
+	a.record.TLS, a.record.Reused = s.tls, reused
+	a.note(delivery.HostTry{Host: to.hop.String(), Address: to.addr.String(), TLS: s.tls, Level: t.rung.level}, f)
+	return f
+}
+
+// isStale reports whether an idle connection may fail like this for no other
+// reason than that it was idle.
+func (f *failure) isStale() bool {
+	return f.class == lost || f.class == turnedAway && f.reply.Code == 421
+}
+
+// transfer is the last stage: transactions until every recipient has its
+// outcome, as far as the connection goes.
+func (a *attempt) transfer(ctx context.Context, s *session) *failure {
+	for pending := a.pending(); len(pending) > 0 && !s.exhausted(); pending = a.pending() {
+		f := s.client.send(ctx, a.message, pending[:min(len(pending), s.batch())], a.record.Decision.RequireTLS)
+		if f != nil {
+			s.client.leave(f)
+			return f
+		}
+		s.messages++
+	}
+	if s.exhausted() {
+		s.client.quit()
+	} else {
+		a.pool.put(s)
+	}
+	return nil
+}
+
+// exhausted reports whether the connection has carried what it may.
+func (s *session) exhausted() bool {
+	offered := s.client.offers.maxMessages
+	return s.limit > 0 && s.messages >= s.limit || offered > 0 && s.messages >= offered
+}
+
+// batch returns how many recipients a transaction may have.
+func (s *session) batch() int {
+	if offered := s.client.offers.maxRecipients; offered > 0 {
+		return min(maxBatch, offered)
+	}
+	return maxBatch
+}
+
+// pending are the recipients without an outcome.
+func (a *attempt) pending() []*addressee {
+	var list []*addressee
+	for _, r := range a.recipients {
+		if r.outcome == nil {
+			list = append(list, r)
+		}
+	}
+	return list
+}
+
+// settle gives the outcome to all that have none.
+func (a *attempt) settle(o delivery.Outcome) {
+	for _, r := range a.pending() {
+		r.settle(o)
+	}
+}
+
+// note records what came of a candidate.
+func (a *attempt) note(h delivery.HostTry, f *failure) {
+	h.Stage, h.Result = delivery.StageTransfer, "done"
+	if f != nil {
+		h.Stage, h.Result = f.stage, f.detail
+	}
+	a.record.Hosts = append(a.record.Hosts, h)
+}

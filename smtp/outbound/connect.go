@@ -1,0 +1,232 @@
+package outbound
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"log/slog"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"postern/domain/delivery"
+	"postern/domain/mailaddr"
+	"postern/domain/policy"
+	"postern/smtp/reply"
+	"postern/smtp/tlsverify"
+)
+
+// session is a connection that is ready for MAIL, with what is known of its
+// TLS.
+type session struct {
+	client   *client
+	key      poolKey
+	tls      delivery.SessionTLS
+	messages int // handed over so far
+	limit    int // of messages; 0: none
+}
+
+// terms are what a connection is made under.
+type terms struct {
+	decision policy.Decision
+	rung     rung
+	hello    mailaddr.DomainName
+	// limit is the number of messages that we send over one connection.
+	limit    int
+	revision int64
+}
+
+// keyFor names the sessions that may serve a delivery to the target.
+func (t terms) keyFor(to target) poolKey {
+	return poolKey{
+		addr: to.addr, host: to.host, hello: t.hello.String(),
+		requirement: t.decision.Key(), level: t.rung.level, scope: t.scope(),
+	}
+}
+
+// scope is the recipient domain where the certificate is held against it, so
+// that the result is about no other.
+func (t terms) scope() mailaddr.DomainName {
+	checks := t.checks()
+	if slices.Contains(checks, policy.CheckDomain) || slices.Contains(checks, policy.CheckHosted) {
+		return t.decision.Domain
+	}
+	return ""
+}
+
+// checks are those of the decision, and where it has none the one that is made
+// for the record: preferred_verify shows what required_verify would, and the
+// other levels show whether the host is who it says (B22).
+func (t terms) checks() []policy.Check {
+	switch {
+	case len(t.decision.Checks) > 0:
+		return t.decision.Checks
+	case t.rung.level == policy.TLSPreferredVerify:
+		return []policy.Check{policy.CheckDomain}
+	}
+	return []policy.Check{policy.CheckMXHost}
+}
+
+// open walks through the stages connect, starttls and verify. The session is
+// ready where there is no failure; otherwise its connection is closed, and only
+// its TLS state is of interest.
+func (d *Deliverer) open(ctx context.Context, to target, t terms) (*session, *failure) {
+	s := &session{key: t.keyFor(to), limit: t.limit}
+	f := d.dial(ctx, s, to, t)
+	if f == nil {
+		f = d.prepare(ctx, s, to, t)
+		if f != nil {
+			s.client.leave(f)
+		}
+	}
+	d.logConnection(ctx, s, to, t, f)
+	return s, f
+}
+
+// dial makes the TCP connection.
+func (d *Deliverer) dial(ctx context.Context, s *session, to target, t terms) *failure {
+	dialing, cancel := context.WithTimeout(ctx, d.Timeouts.Connect)
+	defer cancel()
+	conn, err := d.Dialer.DialContext(dialing, "tcp", to.addr.String())
+	if err != nil {
+		f := failed(ctx, delivery.StageConnect, err)
+		if f.class != stopped {
+			f.class, f.detail = unreachable, reply.Quote(err.Error(), maxErrorOctets)
+		}
+		return f
+	}
+	s.client = newClient(conn, t.hello.String(), d.Timeouts)
+	return nil
+}
+
+// prepare makes an open connection ready for MAIL.
+func (d *Deliverer) prepare(ctx context.Context, s *session, to target, t terms) *failure {
+	if f := s.client.greet(ctx); f != nil {
+		return f
+	}
+	if f := d.secure(ctx, s, to, t); f != nil {
+		return f
+	}
+	// RFC 8689 §4.1: the request may only be handed to a peer that knows it.
+	if t.decision.RequireTLS && !s.client.offers.requireTLS {
+		return &failure{stage: delivery.StageSTARTTLS, class: requireTLSNotOffered, detail: "the peer does not offer REQUIRETLS"}
+	}
+	return nil
+}
+
+// secure brings the session to the level of the rung.
+func (d *Deliverer) secure(ctx context.Context, s *session, to target, t terms) *failure {
+	if t.rung.level == policy.TLSNone {
+		return nil
+	}
+	f := d.startTLS(ctx, s, to, t)
+	// B22: what is refused before the 220 has not failed; without an obligation
+	// the session goes on in clear.
+	if f != nil && f.class == tlsNotOffered && !t.rung.level.Mandatory() {
+		return nil
+	}
+	return f
+}
+
+// startTLS encrypts the session and judges the peer's certificate.
+func (d *Deliverer) startTLS(ctx context.Context, s *session, to target, t terms) *failure {
+	if !s.client.offers.startTLS {
+		return &failure{stage: delivery.StageSTARTTLS, class: tlsNotOffered, detail: "the peer does not offer STARTTLS"}
+	}
+	state, f := s.client.startTLS(ctx, d.tlsConfig(to, t))
+	if f != nil {
+		return f
+	}
+	s.tls.Version = strings.ReplaceAll(tls.VersionName(state.Version), " ", "")
+	s.tls.Cipher = tls.CipherSuiteName(state.CipherSuite)
+	if f := d.verify(ctx, s, state.PeerCertificates, to, t); f != nil {
+		return f
+	}
+	return s.client.greetAgain(ctx)
+}
+
+// tlsConfig is that of one handshake. Every certificate passes it: package
+// tlsverify judges afterwards.
+func (d *Deliverer) tlsConfig(to target, t terms) *tls.Config {
+	return &tls.Config{
+		// The A-label of the host (RFC 7672 §8.1, RFC 8461 §7.1); none is sent for
+		// an address.
+		ServerName:                  to.host.String(),
+		InsecureSkipVerify:          true,
+		MinVersion:                  uint16(t.decision.MinVersion),
+		CurvePreferences:            t.rung.curves(),
+		GetClientCertificate:        d.ClientCertificate,
+		DynamicRecordSizingDisabled: true, // nobody waits for the first octets of a message
+	}
+}
+
+// verify is the stage that judges the certificate. The result is recorded in
+// any case; it ends the session only where the decision has a check (B22).
+func (d *Deliverer) verify(ctx context.Context, s *session, chain []*x509.Certificate, to target, t terms) *failure {
+	var result tlsverify.Result
+	for _, check := range t.checks() {
+		if result = d.check(ctx, check, chain, to, t.decision.Domain); !result.Verified {
+			break
+		}
+	}
+	s.tls.Verified, s.tls.Verification = result.Verified, result.String()
+	if result.Verified || len(t.decision.Checks) == 0 {
+		return nil
+	}
+	return &failure{stage: delivery.StageVerify, class: unverified, detail: "certificate verification: " + result.String()}
+}
+
+// check holds the certificate against the names of one check (B23).
+func (d *Deliverer) check(ctx context.Context, check policy.Check, chain []*x509.Certificate, to target, recipient mailaddr.DomainName) tlsverify.Result {
+	var names tlsverify.Names
+	switch check {
+	case policy.CheckDomain:
+		names = tlsverify.ForDomain(recipient, d.confirmedNames(ctx, chain, to.addr.Addr())...)
+	case policy.CheckHosted:
+		names = tlsverify.ForHosted(recipient, to.host, to.hop.addr)
+	case policy.CheckMXHost:
+		names = tlsverify.ForHost(to.host, to.hop.addr)
+	default:
+		// Fail closed: what cannot be checked is not verified.
+		return tlsverify.Refuse(tlsverify.Unsupported, "no check "+string(check)+" is known here")
+	}
+	return tlsverify.Verify(chain, d.Trust(), names, d.Now())
+}
+
+// confirmedNames looks up the PTR names of the peer, where they count at all.
+// Without an answer there are none.
+func (d *Deliverer) confirmedNames(ctx context.Context, chain []*x509.Certificate, addr netip.Addr) []mailaddr.DomainName {
+	if !tlsverify.LacksAlternativeNames(chain) {
+		return nil
+	}
+	names, err := d.Resolver.ConfirmedNames(ctx, addr)
+	if err != nil {
+		return nil
+	}
+	return names
+}
+
+// logConnection writes the connection's line into the mail log (B68).
+func (d *Deliverer) logConnection(ctx context.Context, s *session, to target, t terms, f *failure) {
+	result, detail := "clear", ""
+	if s.tls.Encrypted() {
+		result = "success"
+	}
+	if f != nil {
+		result, detail = "failed", f.detail
+	}
+	d.Logger.LogAttrs(ctx, slog.LevelInfo, "outbound",
+		slog.String("event", "connection"),
+		slog.String("host", to.hop.String()),
+		slog.String("address", to.addr.String()),
+		slog.String("domain", t.decision.Domain.String()),
+		slog.String("level", t.rung.level.String()),
+		slog.String("tls", result),
+		slog.String("tls_version", s.tls.Version),
+		slog.String("cipher", s.tls.Cipher),
+		slog.Bool("verified", s.tls.Verified),
+		slog.String("verification", s.tls.Verification),
+		slog.String("error", detail),
+		slog.Int64("revision", t.revision),
+	)
+}

@@ -1,0 +1,77 @@
+package outbound
+
+import (
+	"context"
+	"crypto/tls"
+	"log/slog"
+	"net"
+	"net/netip"
+	"time"
+
+	"postern/domain/config"
+	"postern/domain/mailaddr"
+	"postern/smtp/dns"
+	"postern/smtp/tlsverify"
+)
+
+// Resolver answers what DNS knows of destinations and peers.
+type Resolver interface {
+	LookupMX(context.Context, mailaddr.DomainName) (dns.MXResult, error)
+	LookupAddrs(context.Context, mailaddr.DomainName) (dns.AddrResult, error)
+	// ConfirmedNames returns the PTR names of an address that lead back to it.
+	ConfirmedNames(context.Context, netip.Addr) ([]mailaddr.DomainName, error)
+}
+
+var _ Resolver = (*dns.Resolver)(nil)
+
+// Dialer makes TCP connections.
+type Dialer interface {
+	DialContext(ctx context.Context, network, address string) (net.Conn, error)
+}
+
+var _ Dialer = (*net.Dialer)(nil)
+
+// Dependencies is what deliveries are made with.
+type Dependencies struct {
+	// Snapshot returns the newest configuration: every attempt takes it anew, so
+	// that repairing a policy heals deferred mail.
+	Snapshot func() *config.Snapshot
+	Resolver Resolver
+	Dialer   Dialer
+	// Trust returns the trust store, which may change.
+	Trust func() *tlsverify.Trust
+	// ClientCertificate returns the certificate that we show to peers that ask
+	// for one; nil shows none.
+	ClientCertificate func(*tls.CertificateRequestInfo) (*tls.Certificate, error)
+	// LocalAddrs returns the addresses of this machine, by which an MX record
+	// may point back at us (B33).
+	LocalAddrs func() []netip.Addr
+	OneHour    *OneHourList
+	Logger     *slog.Logger
+	Now        func() time.Time
+	Timeouts   Timeouts   // see DefaultTimeouts
+	Pool       PoolLimits // see DefaultPoolLimits
+}
+
+// Deliverer hands messages to their next hops. It is safe for concurrent use.
+type Deliverer struct {
+	Dependencies
+	pool    *pool
+	resting *restingList
+}
+
+// New returns a deliverer without connections.
+func New(deps Dependencies) *Deliverer {
+	return &Deliverer{Dependencies: deps, pool: newPool(deps.Pool), resting: newRestingList(deps.Now)}
+}
+
+// IdleConnections returns how many connections are kept for use.
+func (d *Deliverer) IdleConnections() int { return d.pool.size() }
+
+// CloseIdle ends the idle connections, so that what was agreed on them under
+// former trust anchors or with a former certificate of ours serves no longer.
+func (d *Deliverer) CloseIdle() { d.pool.drain() }
+
+// Close ends the idle connections and keeps none from now on. Attempts that are
+// under way go on to their end.
+func (d *Deliverer) Close() { d.pool.close() }

@@ -1,0 +1,50 @@
+package outbound
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"postern/domain/policy"
+)
+
+// TestGroup is B29: recipients are split by next hop and effective requirement.
+func TestGroup(t *testing.T) {
+	limited := control(t, "limited.test", policy.TLSNone)
+	limited.MaxConnections = 1
+	r := newRig(t,
+		route(t, ".test", "relay.example"), route(t, "own.test", "relay2.example"),
+		control(t, "strict.test", policy.TLSRequired), control(t, "strict2.test", policy.TLSRequired),
+		control(t, "verified.test", policy.TLSRequiredVerify), control(t, "verified2.test", policy.TLSRequiredVerify),
+		limited)
+	tests := []struct {
+		name       string
+		recipients []string
+		want       [][]int
+	}{
+		{"one domain", []string{"a@x.example", "b@x.example"}, [][]int{{0, 1}}},
+		{"by MX each domain goes alone", []string{"a@x.example", "a@y.example", "b@x.example"}, [][]int{{0, 2}, {1}}},
+		{"one route", []string{"a@a.test", "a@b.test"}, [][]int{{0, 1}}},
+		{"another route", []string{"a@a.test", "a@own.test"}, [][]int{{0}, {1}}},
+		{"another requirement", []string{"a@a.test", "a@strict.test", "a@strict2.test"}, [][]int{{0}, {1, 2}}},
+		{"verified domains go alone", []string{"a@verified.test", "a@verified2.test"}, [][]int{{0}, {1}}},
+		{"other limits", []string{"a@a.test", "a@limited.test"}, [][]int{{0}, {1}}},
+		{"literals", []string{"a@[192.0.2.1]", "b@[192.0.2.1]", "a@[192.0.2.2]"}, [][]int{{0, 1}, {2}}},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			m := mail(t, body, tt.recipients...)
+			var all []int
+			for i := range m.Recipients {
+				all = append(all, i)
+			}
+			if diff := cmp.Diff(tt.want, r.Group(m, all)); diff != "" {
+				t.Error(diff)
+			}
+		})
+	}
+	m := mail(t, body, "a@a.test", "a@b.test", "a@c.test")
+	if diff := cmp.Diff([][]int{{0, 2}}, r.Group(m, []int{0, 2})); diff != "" {
+		t.Errorf("recipients that were not asked for: %s", diff)
+	}
+}

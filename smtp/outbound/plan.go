@@ -1,0 +1,217 @@
+package outbound
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/netip"
+	"slices"
+
+	"postern/domain/config"
+	"postern/domain/delivery"
+	"postern/domain/mailaddr"
+	"postern/domain/policy"
+	"postern/smtp/dns"
+	"postern/smtp/reply"
+)
+
+// destination is where a recipient's mail goes: a domain, or the address of an
+// address literal. Neither is set for <postmaster>, which belongs to us.
+type destination struct {
+	domain  mailaddr.DomainName
+	literal netip.Addr
+}
+
+func destinationOf(m mailaddr.Mailbox) destination {
+	return destination{domain: m.Domain, literal: m.Literal}
+}
+
+// hop is a next hop, by name or by address.
+type hop struct {
+	host mailaddr.DomainName
+	addr netip.Addr
+	port uint16
+}
+
+func (h hop) String() string {
+	if h.host == "" {
+		return h.addr.String()
+	}
+	return h.host.String()
+}
+
+// plan is the next hops to try, in tiers of equal preference, the best first.
+type plan struct {
+	tiers [][]hop
+	// byMX says that DNS names them: then those that lead back to us end it.
+	byMX bool
+}
+
+// maxHops bounds the next hops of a plan, whatever DNS says.
+const maxHops = 10
+
+// route is the first stage: a route of ours decides, else the MX records (B31).
+// An outcome ends the attempt.
+func (d *Deliverer) route(ctx context.Context, snapshot *config.Snapshot, to destination) (plan, *delivery.Outcome) {
+	switch {
+	case to.literal.IsValid():
+		return plan{tiers: [][]hop{{{addr: to.literal, port: policy.DefaultSMTPPort}}}, byMX: true}, nil
+	case to.domain == "":
+		return plan{}, routeOutcome(reply.New(550, reply.Status{Subject: 1, Detail: 3}, "the address has no domain"))
+	}
+	if route := snapshot.Route(to.domain); route != nil {
+		return planOfRoute(route), nil
+	}
+	return d.planOfMX(ctx, snapshot, to.domain)
+}
+
+func routeOutcome(r reply.Reply) *delivery.Outcome {
+	o := ownOutcome(delivery.StageRoute, r)
+	return &o
+}
+
+// planOfRoute tiers the next hops of a route by priority. Equal ones take turns
+// by chance.
+func planOfRoute(route *policy.Route) plan {
+	tiers := map[int][]hop{}
+	for _, next := range route.NextHops {
+		tiers[next.Priority] = append(tiers[next.Priority], hopOf(next))
+	}
+	return plan{tiers: inOrder(tiers)}
+}
+
+func hopOf(next policy.NextHop) hop {
+	h := hop{port: uint16(next.PortOrDefault())}
+	var byAddr bool
+	if h.addr, byAddr = next.Addr(); !byAddr {
+		h.host, _ = mailaddr.ParseDomainName(next.Host) // validation saw to it
+	}
+	return h
+}
+
+// inOrder lists the tiers by preference, each shuffled so that hosts of equal
+// preference share the load (RFC 5321 §5.1), and no more than maxHops in all.
+func inOrder(byPreference map[int][]hop) [][]hop {
+	preferences := make([]int, 0, len(byPreference))
+	for preference := range byPreference {
+		preferences = append(preferences, preference)
+	}
+	slices.Sort(preferences)
+	var tiers [][]hop
+	room := maxHops
+	for _, preference := range preferences {
+		tier := byPreference[preference]
+		rand.Shuffle(len(tier), func(i, j int) { tier[i], tier[j] = tier[j], tier[i] })
+		tier = tier[:min(len(tier), room)]
+		if room -= len(tier); len(tier) > 0 {
+			tiers = append(tiers, tier)
+		}
+	}
+	return tiers
+}
+
+// planOfMX asks DNS (B33).
+func (d *Deliverer) planOfMX(ctx context.Context, snapshot *config.Snapshot, name mailaddr.DomainName) (plan, *delivery.Outcome) {
+	found, err := d.Resolver.LookupMX(ctx, name)
+	switch {
+	case err != nil:
+		// RFC 5321 §5.1: a failed look-up says nothing about the domain.
+		return plan{}, routeOutcome(reply.New(451, reply.Status{Subject: 4, Detail: 3}, reply.Quote(err.Error(), maxErrorOctets)))
+	case found.Null:
+		return plan{}, routeOutcome(reply.New(556, reply.Status{Subject: 1, Detail: 10}, "the domain accepts no mail (null MX)")) // RFC 7505 §4.2
+	case found.Class == dns.NoName:
+		return plan{}, routeOutcome(reply.New(550, reply.Status{Subject: 1, Detail: 2}, "the domain does not exist"))
+	case found.Class == dns.NoData:
+		// RFC 5321 §5.1: without MX records the domain itself is the only one.
+		found.Hosts = []dns.MX{{Host: name}}
+	case len(found.Hosts) == 0:
+		return plan{}, routeOutcome(reply.New(550, reply.Status{Subject: 4, Detail: 4}, "no MX record of the domain names a host"))
+	}
+	return planOfHosts(found.Hosts, snapshot.Settings.Outbound.HostName)
+}
+
+// planOfHosts tiers MX hosts by preference. RFC 5321 §5.1: where we are among
+// them ourselves, we and all that are not better than us are left out.
+func planOfHosts(hosts []dns.MX, own mailaddr.DomainName) (plan, *delivery.Outcome) {
+	tiers := map[int][]hop{}
+	for _, mx := range hosts {
+		preference := int(mx.Preference)
+		tiers[preference] = append(tiers[preference], hop{host: mx.Host, port: policy.DefaultSMTPPort})
+	}
+	for _, mx := range hosts {
+		for preference := range tiers {
+			if mx.Host == own && preference >= int(mx.Preference) {
+				delete(tiers, preference)
+			}
+		}
+	}
+	if len(tiers) == 0 {
+		return plan{}, loopOutcome()
+	}
+	return plan{tiers: inOrder(tiers), byMX: true}, nil
+}
+
+// loopOutcome is for mail that DNS leads back to us.
+func loopOutcome() *delivery.Outcome {
+	return routeOutcome(reply.New(554, reply.Status{Subject: 4, Detail: 6}, "mail for the destination loops back to this system"))
+}
+
+// target is an address of a next hop: what one connection goes to.
+type target struct {
+	hop
+	addr netip.AddrPort
+}
+
+// maxAddrs bounds the addresses of one host that are tried.
+const maxAddrs = 4
+
+// resolve is the stage that finds the addresses of a next hop.
+func (d *Deliverer) resolve(ctx context.Context, h hop) ([]target, *failure) {
+	if h.addr.IsValid() {
+		return []target{{h, netip.AddrPortFrom(h.addr, h.port)}}, nil
+	}
+	found, err := d.Resolver.LookupAddrs(ctx, h.host)
+	if err != nil {
+		return nil, &failure{stage: delivery.StageNames, class: resolverFailed, detail: reply.Quote(err.Error(), maxErrorOctets)}
+	}
+	addrs := alternate(found.IPv6.Addrs, found.IPv4.Addrs)
+	if len(addrs) == 0 {
+		return nil, &failure{stage: delivery.StageNames, class: noAddress, detail: fmt.Sprintf("host %s has no address", h.host)}
+	}
+	var targets []target
+	for _, addr := range addrs[:min(len(addrs), maxAddrs)] {
+		targets = append(targets, target{h, netip.AddrPortFrom(addr, h.port)})
+	}
+	return targets, nil
+}
+
+// alternate mixes the families, so that a dead one costs one try at a time
+// (B33). Within a family the order is by chance.
+func alternate(first, second []netip.Addr) []netip.Addr {
+	first, second = shuffled(first), shuffled(second)
+	var mixed []netip.Addr
+	for i := range max(len(first), len(second)) {
+		if i < len(first) {
+			mixed = append(mixed, first[i])
+		}
+		if i < len(second) {
+			mixed = append(mixed, second[i])
+		}
+	}
+	return mixed
+}
+
+func shuffled(addrs []netip.Addr) []netip.Addr {
+	addrs = slices.Clone(addrs)
+	rand.Shuffle(len(addrs), func(i, j int) { addrs[i], addrs[j] = addrs[j], addrs[i] })
+	return addrs
+}
+
+// leadsBack reports whether an address that DNS gave is one of ours. What can
+// only be reached on this machine always is.
+func (d *Deliverer) leadsBack(snapshot *config.Snapshot, addr netip.Addr) bool {
+	addr = addr.Unmap()
+	return addr.IsLoopback() || addr.IsUnspecified() ||
+		slices.Contains(snapshot.Settings.Outbound.OwnAddresses, addr) ||
+		d.LocalAddrs != nil && slices.Contains(d.LocalAddrs(), addr)
+}
