@@ -95,12 +95,17 @@ func wrongCredential() error {
 
 // authenticateToken looks the token up before it asks whether the caller has
 // to wait: nobody can guess 130 random bits, and so a machine with a good token
-// need not suffer for a neighbour behind the same address.
+// need not suffer for a neighbour behind the same address. Who has to wait is
+// told so and not counted again: hammering makes it no longer.
 func (s *Service) authenticateToken(ctx context.Context, secret string, from netip.Addr) (Principal, error) {
 	token, err := s.tokens.TokenByHash(ctx, hashToken(secret))
 	switch {
 	case domain.KindOf(err) == domain.NotFound:
-		return Principal{}, s.refuse(attempt{from: from})
+		try := attempt{from: from}
+		if err := s.guesses.check(try, s.now()); err != nil {
+			return Principal{}, err
+		}
+		return Principal{}, s.refuse(try)
 	case err != nil:
 		return Principal{}, domain.Wrap(err, "look up the token")
 	case token.ExpiresAt != nil && !s.now().Before(*token.ExpiresAt):
@@ -118,12 +123,8 @@ func (s *Service) authenticatePassword(ctx context.Context, shown Credential, fr
 	if err != nil && domain.KindOf(err) != domain.NotFound {
 		return Principal{}, domain.Wrap(err, "look up the administrator")
 	}
-	right, err := s.checkPassword(ctx, a, shown.Password, try)
-	if err != nil {
+	if err := s.checkPassword(ctx, a, shown.Password, try); err != nil {
 		return Principal{}, err
-	}
-	if !right {
-		return Principal{}, s.refuse(try)
 	}
 	s.guesses.succeeded(try)
 	return Principal{Name: a.Name, Role: a.Role}, nil
@@ -132,31 +133,29 @@ func (s *Service) authenticatePassword(ctx context.Context, shown Credential, fr
 // checkPassword answers from memory where the same password was right a moment
 // ago; Basic authentication sends it with each call. The zero administrator has
 // no password and costs as much time as one who has.
-func (s *Service) checkPassword(ctx context.Context, a Administrator, password string, try attempt) (bool, error) {
+func (s *Service) checkPassword(ctx context.Context, a Administrator, password string, try attempt) error {
 	if s.passwords.remembers(a, password, s.now()) {
-		return true, nil
+		return nil
 	}
 	leave, err := s.passwords.enter(ctx)
 	if err != nil {
-		return false, err
+		return err
 	}
 	defer leave()
 	// Others may have failed while this one waited for its turn: many guesses
 	// at once are as slow as one after the other.
 	if err := s.guesses.check(try, s.now()); err != nil {
-		return false, err
-	}
-	return s.passwords.verify(a, password, s.now()), nil
-}
-
-// refuse counts a failure and returns the error for it. A caller who has to wait
-// learns how long, and is not counted again: hammering makes it no longer.
-func (s *Service) refuse(try attempt) error {
-	now := s.now()
-	if err := s.guesses.check(try, now); err != nil {
 		return err
 	}
-	s.guesses.failed(try, now)
+	if !s.passwords.verify(a, password, s.now()) {
+		return s.refuse(try)
+	}
+	return nil
+}
+
+// refuse counts a failure and returns the error for it.
+func (s *Service) refuse(try attempt) error {
+	s.guesses.failed(try, s.now())
 	return wrongCredential()
 }
 

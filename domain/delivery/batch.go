@@ -12,7 +12,7 @@ import (
 // fields.
 type Batch struct {
 	Accepted    []*Message
-	Settlements []Settlement
+	Settlements []*Settlement
 	Changes     []Change
 }
 
@@ -25,14 +25,13 @@ type Settlement struct {
 	// Last says that no recipient of the message is left to be tried, so that
 	// its body is no longer needed.
 	Last bool
-	// DelayNotice says that the sender is told of the delay by one of Notices.
+	// DelayNotice says that one of Notices tells the sender of the delay.
 	DelayNotice bool
 	// Notices are the bounces and reports that the attempt causes. They are
 	// queued by the same transaction, so that a crash neither loses nor doubles
 	// one.
 	Notices []*Message
-	// At is when the settlement was made.
-	At time.Time
+	At      time.Time
 }
 
 // Progress is where a recipient stands after an attempt.
@@ -58,7 +57,7 @@ const (
 	ActionDelete  Action = "delete"  // given up without a bounce
 )
 
-// Change is an action on some messages.
+// Change is an action on some messages. Finished messages are left alone.
 type Change struct {
 	Action   Action
 	Messages []MessageID
@@ -67,14 +66,14 @@ type Change struct {
 
 // Written is what the store made of a batch.
 type Written struct {
-	// Stale are the positions in Batch.Settlements that were left out, with
-	// their notices, because of a fence.
+	// Stale are the positions in Batch.Settlements of those that were left out,
+	// with their notices, because of a fence.
 	Stale []int
-	// Waiting counts, for each domain, the recipients that are to be tried at
-	// once as a result of the batch's changes.
+	// Changed are the messages that each of Batch.Changes found and changed.
+	Changed [][]MessageID
+	// Waiting says, for each domain that the changes touched, by how many the
+	// recipients that wait have become more or fewer.
 	Waiting map[mailaddr.DomainName]int
-	// Changed counts the messages that the changes found and changed.
-	Changed int
 }
 
 // Queued is a message as the store gives it back, with what is needed to settle
@@ -84,30 +83,43 @@ type Queued struct {
 	Fences []int64 // by recipient
 }
 
-// Backlog is what waits for one recipient domain.
+// Backlog is what waits for one destination.
 type Backlog struct {
-	Domain     mailaddr.DomainName
-	Recipients int
+	Destination mailaddr.DomainName
+	Recipients  int
 	// Next is the earliest time at which one of them is to be tried.
 	Next time.Time
 }
 
-// WaitingQuery asks for messages with recipients that wait in a domain, neither
-// final nor held, in the order in which they are to be tried.
+// WaitingQuery asks for messages with recipients that wait for a destination,
+// neither final nor held, in the order in which they are to be tried.
 type WaitingQuery struct {
-	Domain mailaddr.DomainName
-	// DueBefore leaves out recipients whose next attempt is later, and Horizon
-	// takes them in again where it is later still: no schedule sets such a
-	// time, only a clock that jumped.
-	DueBefore, Horizon time.Time
-	// OverdueBefore, where set, asks instead for messages received before it,
-	// whatever their next attempt. UntoldBefore widens that to messages received
-	// before it whose sender was not yet told of the delay.
-	OverdueBefore, UntoldBefore time.Time
-	// Skip are messages to leave out.
-	Skip func(MessageID) bool
-	// Limit is the greatest number of messages.
-	Limit int
+	Destination mailaddr.DomainName
+	// Due is the latest next attempt that counts. One behind Horizon counts too:
+	// no schedule sets such a time, only a clock that jumped.
+	Due, Horizon time.Time
+	// Skip, where set, names messages to leave out.
+	Skip  func(MessageID) bool
+	Limit int // of messages
+}
+
+// OverdueQuery asks for messages with recipients that wait for a destination,
+// and that were received before Expired, or before Untold if their sender was
+// not told of the delay yet; oldest first.
+type OverdueQuery struct {
+	Destination     mailaddr.DomainName
+	Expired, Untold time.Time
+	Skip            func(MessageID) bool
+	Limit           int // of messages
+}
+
+// WaitingPage is the answer to a query.
+type WaitingPage struct {
+	Messages []Queued
+	// More says that the limit cut the answer.
+	More bool
+	// Next is the earliest next attempt that is not due yet; zero: none.
+	Next time.Time
 }
 
 // BodyWriter collects the octets of a message that is being received. Exactly
@@ -119,3 +131,15 @@ type BodyWriter interface {
 	// Abort forgets what was written.
 	Abort()
 }
+
+// Destination returns what mail for the address is scheduled by: the domain, or
+// the address literal in brackets.
+func Destination(m mailaddr.Mailbox) mailaddr.DomainName {
+	if !m.Literal.IsValid() {
+		return m.Domain
+	}
+	return mailaddr.DomainName("[" + m.Literal.String() + "]")
+}
+
+// Octets returns the body itself, for whoever needs it in one piece.
+func (b BytesBody) Octets() []byte { return b }

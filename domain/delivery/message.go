@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"io"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"postern/domain"
@@ -22,10 +23,29 @@ type MessageID uint64
 // idEncoding is Crockford's base 32: sorts like the number, no I, L, O, U.
 var idEncoding = base32.NewEncoding("0123456789ABCDEFGHJKMNPQRSTVWXYZ").WithPadding(base32.NoPadding)
 
-// NewMessageID makes an id of 42 bits of milliseconds and 22 random bits; the
-// clock and the random source are the caller's.
-func NewMessageID(now time.Time, random uint32) MessageID {
-	return MessageID(uint64(now.UnixMilli())<<22 | uint64(random)&(1<<22-1))
+// IDSource makes message ids that rise with time and never repeat within a
+// process. The zero value is ready for use by several goroutines.
+type IDSource struct{ last atomic.Uint64 }
+
+// idTimeShift leaves 22 bits to tell ids of one millisecond apart; with their
+// milliseconds counted from 2020, ids fit into 63 bits until 2089.
+const (
+	idTimeShift = 22
+	idEpoch     = 1577836800000 // 2020-01-01T00:00:00Z in Unix milliseconds
+)
+
+// Next returns an id for the moment: its milliseconds, then random bits so that
+// ids do not tell how much mail there is. Where that is not above the last id
+// (a crowded millisecond, a clock set back), the id is the one after the last.
+func (s *IDSource) Next(now time.Time, random uint32) MessageID {
+	candidate := uint64(max(now.UnixMilli()-idEpoch, 0))<<idTimeShift | uint64(random)&(1<<idTimeShift-1)
+	for {
+		last := s.last.Load()
+		next := max(candidate, last+1)
+		if s.last.CompareAndSwap(last, next) {
+			return MessageID(next)
+		}
+	}
 }
 
 // String returns the id as 13 characters, as logs, replies and URLs show it.

@@ -1,0 +1,456 @@
+package account
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"postern/domain"
+)
+
+// memory is a store for tests.
+type memory struct {
+	mu             sync.Mutex
+	administrators map[string]Administrator
+	tokens         map[string]Token
+}
+
+var (
+	_ AdministratorStore = (*memory)(nil)
+	_ TokenStore         = (*memory)(nil)
+)
+
+func (m *memory) Administrator(_ context.Context, name string) (Administrator, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	a, ok := m.administrators[name]
+	if !ok {
+		return Administrator{}, domain.E(domain.NotFound, "there is no administrator %q", name)
+	}
+	return a, nil
+}
+
+func (m *memory) SetPasswordHash(_ context.Context, name, hash string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	a, ok := m.administrators[name]
+	if !ok {
+		return domain.E(domain.NotFound, "there is no administrator %q", name)
+	}
+	a.PasswordHash = hash
+	m.administrators[name] = a
+	return nil
+}
+
+func (m *memory) CreateFirst(_ context.Context, a Administrator, t Token) (bool, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if len(m.administrators) > 0 {
+		return false, nil
+	}
+	m.administrators[a.Name], m.tokens[t.ID] = a, t
+	return true, nil
+}
+
+func (m *memory) TokenByHash(_ context.Context, hash []byte) (Token, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, t := range m.tokens {
+		if bytes.Equal(t.Hash, hash) {
+			return t, nil
+		}
+	}
+	return Token{}, domain.E(domain.NotFound, "there is no such token")
+}
+
+func (m *memory) InsertToken(_ context.Context, t Token) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, other := range m.tokens {
+		if other.Name == t.Name {
+			return domain.E(domain.Conflict, "there is a token %q already", t.Name)
+		}
+	}
+	m.tokens[t.ID] = t
+	return nil
+}
+
+func (m *memory) Tokens(_ context.Context, after string, limit int) ([]Token, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var list []Token
+	for id, t := range m.tokens {
+		if id > after {
+			list = append(list, t)
+		}
+	}
+	slices.SortFunc(list, func(a, b Token) int { return cmp.Compare(a.ID, b.ID) })
+	return list[:min(limit, len(list))], nil
+}
+
+func (m *memory) DeleteToken(_ context.Context, id string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if _, ok := m.tokens[id]; !ok {
+		return domain.E(domain.NotFound, "there is no token %q", id)
+	}
+	delete(m.tokens, id)
+	return nil
+}
+
+// clock is moved by hand.
+type clock struct {
+	mu  sync.Mutex
+	now time.Time
+}
+
+func (c *clock) Now() time.Time {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.now
+}
+
+func (c *clock) advance(d time.Duration) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.now = c.now.Add(d)
+}
+
+const password = "correct horse battery staple"
+
+var (
+	home    = netip.MustParseAddr("192.0.2.1")
+	outside = netip.MustParseAddr("198.51.100.7")
+)
+
+// newTestService returns a service with the administrator "admin", whose
+// password is the constant, and the administrator's token.
+func newTestService(t *testing.T) (s *Service, store *memory, c *clock, token string) {
+	t.Helper()
+	store = &memory{administrators: map[string]Administrator{}, tokens: map[string]Token{}}
+	c = &clock{now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	ids := 0
+	s = NewService(Dependencies{
+		Administrators: store, Tokens: store, Now: c.Now,
+		NewID: func() string { ids++; return fmt.Sprintf("%03d", ids) },
+	})
+	token, created, err := s.EnsureAdministrator(t.Context())
+	if err != nil || !created {
+		t.Fatal(created, err)
+	}
+	if err := s.SetPassword(t.Context(), "admin", password); err != nil {
+		t.Fatal(err)
+	}
+	return s, store, c, token
+}
+
+func (s *Service) login(t *testing.T, user, password string, from netip.Addr) error {
+	t.Helper()
+	_, err := s.Authenticate(t.Context(), Credential{user, password}, from)
+	return err
+}
+
+// wantKind fails the test unless the error is of the kind.
+func wantKind(t *testing.T, err error, want domain.Kind) {
+	t.Helper()
+	if err == nil || domain.KindOf(err) != want {
+		t.Fatalf("error %v of kind %s, want %s", err, domain.KindOf(err), want)
+	}
+}
+
+func TestFirstStart(t *testing.T) {
+	s, store, _, token := newTestService(t)
+	p, err := s.Authenticate(t.Context(), Credential{Password: token}, home)
+	if err != nil || p.Name != "token:first-start" || p.Role != RoleAdmin || p.Token == "" {
+		t.Errorf("principal %+v, error %v", p, err)
+	}
+	again, created, err := s.EnsureAdministrator(t.Context())
+	if again != "" || created || err != nil {
+		t.Errorf("a second call created %v, error %v", created, err)
+	}
+	for _, stored := range store.tokens {
+		if strings.Contains(fmt.Sprintf("%s %q %v", stored.Hash, stored.Hash, stored), token) {
+			t.Error("the store has the secret")
+		}
+	}
+}
+
+func TestAdministratorWithoutPasswordCannotLogIn(t *testing.T) {
+	s, store, _, _ := newTestService(t)
+	if err := store.SetPasswordHash(t.Context(), "admin", ""); err != nil {
+		t.Fatal(err)
+	}
+	wantKind(t, s.login(t, "admin", "", home), domain.Unauthenticated)
+	wantKind(t, s.login(t, "admin", password, home), domain.Unauthenticated)
+}
+
+func TestPasswordLogin(t *testing.T) {
+	s, _, _, _ := newTestService(t)
+	p, err := s.Authenticate(t.Context(), Credential{"admin", password}, home)
+	if err != nil || p != (Principal{Name: "admin", Role: RoleAdmin}) {
+		t.Fatalf("principal %+v, error %v", p, err)
+	}
+	wrong := s.login(t, "admin", password+"x", home)
+	wantKind(t, wrong, domain.Unauthenticated)
+	unknown := s.login(t, "nobody", password, home)
+	wantKind(t, unknown, domain.Unauthenticated)
+	if wrong.Error() != unknown.Error() {
+		t.Errorf("the errors tell who exists: %q and %q", wrong, unknown)
+	}
+	if strings.Contains(wrong.Error(), password) {
+		t.Error("the error shows the password")
+	}
+}
+
+func TestNewPasswordEndsTheOldOneAtOnce(t *testing.T) {
+	s, store, _, _ := newTestService(t)
+	if err := s.login(t, "admin", password, home); err != nil {
+		t.Fatal(err)
+	}
+	if a := store.administrators["admin"]; !s.passwords.remembers(a, password, s.now()) {
+		t.Fatal("the password is not remembered")
+	}
+	if err := s.SetPassword(t.Context(), "admin", "another long password"); err != nil {
+		t.Fatal(err)
+	}
+	wantKind(t, s.login(t, "admin", password, home), domain.Unauthenticated)
+	if err := s.login(t, "admin", "another long password", home); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestRightPasswordIsRememberedForAMinute(t *testing.T) {
+	s, store, c, _ := newTestService(t)
+	if err := s.login(t, "admin", password, home); err != nil {
+		t.Fatal(err)
+	}
+	a := store.administrators["admin"]
+	if s.passwords.remembers(a, "another long password", c.Now()) {
+		t.Error("a wrong password is taken for the one remembered")
+	}
+	c.advance(rememberFor)
+	if s.passwords.remembers(a, password, c.Now()) {
+		t.Error("the password is still remembered")
+	}
+}
+
+func TestRememberedPasswordNeedsNoTurn(t *testing.T) {
+	s, _, _, _ := newTestService(t)
+	if err := s.login(t, "admin", password, home); err != nil {
+		t.Fatal(err)
+	}
+	for range hashesAtOnce { // nobody can hash now
+		leave, err := s.passwords.enter(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer leave()
+	}
+	if err := s.login(t, "admin", password, home); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestHashingIsBounded(t *testing.T) {
+	c := newPasswordChecker()
+	for range hashesAtOnce {
+		if _, err := c.enter(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	var waiters sync.WaitGroup
+	for range hashesWaiting {
+		c.waiting <- struct{}{} // the place of one who waits
+	}
+	_, err := c.enter(ctx)
+	wantKind(t, err, domain.Exhausted)
+	<-c.waiting
+	waiters.Go(func() {
+		if _, err := c.enter(ctx); !errors.Is(err, context.Canceled) {
+			t.Errorf("error %v of one who waited, want that of the context", err)
+		}
+	})
+	cancel()
+	waiters.Wait()
+}
+
+func TestSetPasswordRefuses(t *testing.T) {
+	s, _, _, _ := newTestService(t)
+	for name, bad := range map[string]string{
+		"empty": "", "short": "elevenchars", "short in characters": strings.Repeat("ü", 11),
+		"long": strings.Repeat("x", maxPassword+1), "no text": "\xff" + password, "token": tokenPrefix + password,
+	} {
+		err := s.SetPassword(t.Context(), "admin", bad)
+		var e *domain.Error
+		if !errors.As(err, &e) || e.Kind != domain.Invalid || e.Faults[0].Pointer != "/password" {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+	wantKind(t, s.SetPassword(t.Context(), "nobody", password), domain.NotFound)
+}
+
+func TestFailuresSlowTheAddressDown(t *testing.T) {
+	s, _, c, token := newTestService(t)
+	for range freeFailures {
+		wantKind(t, s.login(t, "admin", "wrong", outside), domain.Unauthenticated)
+	}
+	err := s.login(t, "admin", password, outside)
+	wantKind(t, err, domain.Exhausted)
+	var hint interface{ RetryAfter() time.Duration }
+	if !errors.As(err, &hint) || hint.RetryAfter() != firstWait {
+		t.Fatalf("%v does not say to wait a second", err)
+	}
+	if err := s.login(t, "", token, outside); err != nil {
+		t.Errorf("a good token has to wait: %v", err)
+	}
+	if err := s.login(t, "admin", password, home); err != nil {
+		t.Errorf("the administrator is locked out from an address that never failed: %v", err)
+	}
+	c.advance(firstWait)
+	wantKind(t, s.login(t, "admin", "wrong", outside), domain.Unauthenticated)
+	c.advance(firstWait) // the second wait is longer
+	wantKind(t, s.login(t, "admin", password, outside), domain.Exhausted)
+	c.advance(firstWait)
+	if err := s.login(t, "admin", password, outside); err != nil {
+		t.Errorf("after the wait: %v", err)
+	}
+}
+
+func TestFailuresSlowTheAccountDown(t *testing.T) {
+	s, _, _, _ := newTestService(t)
+	for i := range byte(freeFailures) {
+		from := netip.AddrFrom4([4]byte{203, 0, 113, i})
+		wantKind(t, s.login(t, "admin", "wrong", from), domain.Unauthenticated)
+	}
+	again := netip.AddrFrom4([4]byte{203, 0, 113, 0})
+	wantKind(t, s.login(t, "admin", "wrong", again), domain.Exhausted)
+	wantKind(t, s.login(t, "other", "wrong", again), domain.Unauthenticated)
+	if err := s.login(t, "admin", password, home); err != nil {
+		t.Errorf("the administrator is locked out: %v", err)
+	}
+	if len(s.guesses.accounts) != 1 {
+		t.Error("the right password did not forget the account's failures")
+	}
+}
+
+func TestWrongTokensSlowTheAddressDown(t *testing.T) {
+	s, _, c, _ := newTestService(t)
+	for range freeFailures {
+		wantKind(t, s.login(t, "", tokenPrefix+"WRONG", outside), domain.Unauthenticated)
+	}
+	for range 3 {
+		wantKind(t, s.login(t, "", tokenPrefix+"WRONG", outside), domain.Exhausted)
+	}
+	c.advance(firstWait)
+	if err := s.login(t, "admin", password, outside); err != nil {
+		t.Errorf("the tries in vain made the wait longer: %v", err)
+	}
+}
+
+func TestManyGuessesAtOnceAreNoFaster(t *testing.T) {
+	s, _, _, _ := newTestService(t)
+	const guesses = 12
+	var wg sync.WaitGroup
+	results := make([]error, guesses)
+	for i := range guesses {
+		wg.Go(func() { results[i] = s.login(t, "admin", fmt.Sprint("guess ", i), outside) })
+	}
+	wg.Wait()
+	checked := 0
+	for _, err := range results {
+		if domain.KindOf(err) == domain.Unauthenticated {
+			checked++
+		}
+	}
+	if checked < freeFailures || checked > freeFailures+hashesAtOnce-1 {
+		t.Errorf("%d of %d guesses at once were checked", checked, guesses)
+	}
+}
+
+func TestCreateToken(t *testing.T) {
+	s, _, c, _ := newTestService(t)
+	operator := Principal{Name: "olga", Role: RoleOperator}
+	expiry := c.Now().Add(time.Hour)
+	secret, token, err := s.CreateToken(t.Context(), operator, "script", RoleViewer, &expiry)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if token.CreatedBy != "olga" || !token.CreatedAt.Equal(c.Now()) || strings.Contains(fmt.Sprint(token), secret) {
+		t.Errorf("token %+v", token)
+	}
+	p, err := s.Authenticate(t.Context(), Credential{"anyone", secret}, home)
+	if err != nil || p != (Principal{Name: "token:script", Role: RoleViewer, Token: token.ID}) {
+		t.Errorf("principal %+v, error %v", p, err)
+	}
+	_, _, err = s.CreateToken(t.Context(), operator, "script", RoleViewer, nil)
+	wantKind(t, err, domain.Conflict)
+	c.advance(time.Hour)
+	wantKind(t, s.login(t, "", secret, home), domain.Unauthenticated)
+	if len(s.guesses.addresses) != 0 {
+		t.Error("an expired token counts as a guess")
+	}
+}
+
+func TestTokenGrantsNoMoreThanItsMakerHolds(t *testing.T) {
+	s, _, _, _ := newTestService(t)
+	for _, tc := range []struct {
+		by, role Role
+		allowed  bool
+	}{
+		{RoleViewer, RoleViewer, true},
+		{RoleViewer, RoleOperator, false},
+		{RoleOperator, RoleCertificateManager, false},
+		{RoleCertificateManager, RoleOperator, false},
+		{RoleOperator, RoleAdmin, false},
+		{RoleAdmin, RoleCertificateManager, true},
+		{RoleAdmin, RoleAdmin, true},
+	} {
+		name := fmt.Sprintf("%s by %s", tc.role, tc.by)
+		_, _, err := s.CreateToken(t.Context(), Principal{Role: tc.by}, name, tc.role, nil)
+		if (err == nil) != tc.allowed || err != nil && domain.KindOf(err) != domain.Forbidden {
+			t.Errorf("%s: error %v", name, err)
+		}
+	}
+}
+
+func TestCreateTokenReportsAllFaults(t *testing.T) {
+	s, _, c, _ := newTestService(t)
+	past := c.Now()
+	_, _, err := s.CreateToken(t.Context(), Principal{Role: RoleAdmin}, "a\nb", "emperor", &past)
+	var e *domain.Error
+	if !errors.As(err, &e) || e.Kind != domain.Invalid || len(e.Faults) != 3 {
+		t.Fatalf("error %v", err)
+	}
+}
+
+func TestListAndDeleteTokens(t *testing.T) {
+	s, _, _, first := newTestService(t)
+	admin := Principal{Name: "admin", Role: RoleAdmin}
+	for _, name := range []string{"a", "b"} {
+		if _, _, err := s.CreateToken(t.Context(), admin, name, RoleViewer, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, err := s.ListTokens(t.Context(), "", 0)
+	if err != nil || len(all) != 3 {
+		t.Fatalf("%d tokens, error %v", len(all), err)
+	}
+	page, err := s.ListTokens(t.Context(), all[0].ID, 1)
+	if err != nil || len(page) != 1 || page[0].Name != "a" {
+		t.Errorf("second page %v, error %v", page, err)
+	}
+	if err := s.DeleteToken(t.Context(), all[0].ID); err != nil {
+		t.Fatal(err)
+	}
+	wantKind(t, s.login(t, "", first, home), domain.Unauthenticated)
+	wantKind(t, s.DeleteToken(t.Context(), all[0].ID), domain.NotFound)
+}
