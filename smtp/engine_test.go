@@ -44,7 +44,7 @@ func newEngine(t *testing.T, listeners ...policy.Listener) (*Engine, *config.Ser
 		Snapshot: service.Snapshot, Queue: new(sunk), Names: noNames{}, Keys: ring,
 		Limits: inbound.NewLimits(), Metrics: inbound.NewMetrics(prometheus.NewRegistry()),
 		Logger: slog.New(slog.DiscardHandler), Now: time.Now,
-		NewID: func() delivery.MessageID { return delivery.NewMessageID(time.Now(), 1) },
+		NewID: func() delivery.MessageID { return new(delivery.IDSource).Next(time.Now(), 1) },
 	}, func(*config.Snapshot) {}, slog.New(slog.DiscardHandler))
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), smtptest.Timeout)

@@ -23,10 +23,6 @@ type MessageID uint64
 // idEncoding is Crockford's base 32: sorts like the number, no I, L, O, U.
 var idEncoding = base32.NewEncoding("0123456789ABCDEFGHJKMNPQRSTVWXYZ").WithPadding(base32.NoPadding)
 
-// IDSource makes message ids that rise with time and never repeat within a
-// process. The zero value is ready for use by several goroutines.
-type IDSource struct{ last atomic.Uint64 }
-
 // idTimeShift leaves 22 bits to tell ids of one millisecond apart; with their
 // milliseconds counted from 2020, ids fit into 63 bits until 2089.
 const (
@@ -34,11 +30,22 @@ const (
 	idEpoch     = 1577836800000 // 2020-01-01T00:00:00Z in Unix milliseconds
 )
 
-// Next returns an id for the moment: its milliseconds, then random bits so that
-// ids do not tell how much mail there is. Where that is not above the last id
-// (a crowded millisecond, a clock set back), the id is the one after the last.
+// NewMessageID returns an id of the moment's millisecond, told apart from its
+// other ids by the low bits. With 0 it is the least of them, which bounds those
+// before and after the moment.
+func NewMessageID(at time.Time, low uint32) MessageID {
+	return MessageID(uint64(max(at.UnixMilli()-idEpoch, 0))<<idTimeShift | uint64(low)&(1<<idTimeShift-1))
+}
+
+// IDSource makes message ids that rise with time and never repeat within a
+// process. The zero value is ready for use by several goroutines.
+type IDSource struct{ last atomic.Uint64 }
+
+// Next returns an id for the moment. Its low bits are random, so that ids do
+// not tell how much mail there is; where that is not above the last id (a
+// crowded millisecond, a clock set back), the id is the one after the last.
 func (s *IDSource) Next(now time.Time, random uint32) MessageID {
-	candidate := uint64(max(now.UnixMilli()-idEpoch, 0))<<idTimeShift | uint64(random)&(1<<idTimeShift-1)
+	candidate := uint64(NewMessageID(now, random))
 	for {
 		last := s.last.Load()
 		next := max(candidate, last+1)

@@ -90,7 +90,7 @@ func newGateway(t *testing.T, s setup) *gateway {
 
 func dependencies(t *testing.T, g *gateway, s setup) Dependencies {
 	t.Helper()
-	var counter atomic.Uint32
+	var ids delivery.IDSource
 	return Dependencies{
 		Snapshot: g.config.Snapshot,
 		Queue:    g.spool,
@@ -100,7 +100,7 @@ func dependencies(t *testing.T, g *gateway, s setup) Dependencies {
 		Metrics:  NewMetrics(prometheus.NewRegistry()),
 		Logger:   slog.New(slog.NewJSONHandler(&lockedWriter{w: g.log}, nil)),
 		Now:      time.Now,
-		NewID:    func() delivery.MessageID { return delivery.NewMessageID(time.Unix(1, 0), counter.Add(1)) },
+		NewID:    func() delivery.MessageID { return ids.Next(time.Now(), 0) },
 	}
 }
 

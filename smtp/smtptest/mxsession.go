@@ -60,6 +60,9 @@ func (s *mxSession) next() error {
 	}
 	verb, argument, _ := strings.Cut(strings.TrimRight(line, "\r\n"), " ")
 	verb = strings.ToUpper(verb)
+	if verb == "." {
+		verb = "(dot)" // the stage "." is the end of content, never a command
+	}
 	s.checkGrouping(verb)
 	switch verb {
 	case "EHLO", "HELO":
