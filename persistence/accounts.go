@@ -1,0 +1,153 @@
+package persistence
+
+import (
+	"context"
+	"errors"
+
+	"gorm.io/gorm"
+
+	"postern/domain"
+	"postern/domain/account"
+)
+
+// AccountStore keeps administrators and tokens. Neither passwords nor secrets
+// of tokens are in it, only their hashes.
+type AccountStore struct{ file file }
+
+var (
+	_ account.AdministratorStore = (*AccountStore)(nil)
+	_ account.TokenStore         = (*AccountStore)(nil)
+)
+
+// Accounts returns the store of the accounts.
+func (d *Database) Accounts() *AccountStore { return &AccountStore{d.configuration} }
+
+type administratorRow struct {
+	Name         string `gorm:"primaryKey"`
+	Role         string
+	PasswordHash string
+	CreatedAt    int64 `gorm:"autoCreateTime:false"`
+}
+
+func (administratorRow) TableName() string { return "administrators" }
+
+type tokenRow struct {
+	ID        string `gorm:"primaryKey"`
+	Name      string
+	Role      string
+	Hash      []byte
+	CreatedBy string
+	CreatedAt int64 `gorm:"autoCreateTime:false"`
+	ExpiresAt *int64
+}
+
+func (tokenRow) TableName() string { return "tokens" }
+
+func tokenRowOf(t account.Token) tokenRow {
+	return tokenRow{
+		ID: t.ID, Name: t.Name, Role: string(t.Role), Hash: t.Hash,
+		CreatedBy: t.CreatedBy, CreatedAt: micros(t.CreatedAt), ExpiresAt: optionalMicros(t.ExpiresAt),
+	}
+}
+
+func (r tokenRow) token() account.Token {
+	return account.Token{
+		ID: r.ID, Name: r.Name, Role: account.Role(r.Role), Hash: r.Hash,
+		CreatedBy: r.CreatedBy, CreatedAt: moment(r.CreatedAt), ExpiresAt: optionalMoment(r.ExpiresAt),
+	}
+}
+
+// Administrator is [account.AdministratorStore.Administrator].
+func (s *AccountStore) Administrator(ctx context.Context, name string) (account.Administrator, error) {
+	var row administratorRow
+	err := s.file.read(ctx, func(tx *gorm.DB) error {
+		return tx.Where("name = ?", name).Take(&row).Error
+	})
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		return account.Administrator{}, noAdministrator(name)
+	}
+	if err != nil {
+		return account.Administrator{}, err
+	}
+	return account.Administrator{
+		Name: row.Name, Role: account.Role(row.Role), PasswordHash: row.PasswordHash, CreatedAt: moment(row.CreatedAt),
+	}, nil
+}
+
+func noAdministrator(name string) error {
+	return domain.E(domain.NotFound, "there is no administrator %q", name)
+}
+
+// SetPasswordHash is [account.AdministratorStore.SetPasswordHash].
+func (s *AccountStore) SetPasswordHash(ctx context.Context, name, hash string) error {
+	return s.file.write(ctx, func(tx *gorm.DB) error {
+		done := tx.Model(&administratorRow{}).Where("name = ?", name).Update("password_hash", hash)
+		if done.Error == nil && done.RowsAffected == 0 {
+			return noAdministrator(name)
+		}
+		return done.Error
+	})
+}
+
+// CreateFirst is [account.AdministratorStore.CreateFirst].
+func (s *AccountStore) CreateFirst(ctx context.Context, a account.Administrator, t account.Token) (created bool, err error) {
+	administrator := administratorRow{a.Name, string(a.Role), a.PasswordHash, micros(a.CreatedAt)}
+	token := tokenRowOf(t)
+	err = s.file.write(ctx, func(tx *gorm.DB) error {
+		var others int64
+		if err := tx.Model(&administratorRow{}).Count(&others).Error; err != nil || others > 0 {
+			return err
+		}
+		created = true
+		if err := tx.Create(&administrator).Error; err != nil {
+			return err
+		}
+		return tx.Create(&token).Error
+	})
+	return created && err == nil, err
+}
+
+// TokenByHash is [account.TokenStore.TokenByHash].
+func (s *AccountStore) TokenByHash(ctx context.Context, hash []byte) (account.Token, error) {
+	var row tokenRow
+	err := s.file.read(ctx, func(tx *gorm.DB) error {
+		return tx.Where("hash = ?", hash).Take(&row).Error
+	})
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		return account.Token{}, domain.E(domain.NotFound, "there is no such token")
+	}
+	if err != nil {
+		return account.Token{}, err
+	}
+	return row.token(), nil
+}
+
+// InsertToken is [account.TokenStore.InsertToken].
+func (s *AccountStore) InsertToken(ctx context.Context, t account.Token) error {
+	row := tokenRowOf(t)
+	return s.file.write(ctx, func(tx *gorm.DB) error { return tx.Create(&row).Error })
+}
+
+// Tokens is [account.TokenStore.Tokens].
+func (s *AccountStore) Tokens(ctx context.Context, after string, limit int) ([]account.Token, error) {
+	var rows []tokenRow
+	err := s.file.read(ctx, func(tx *gorm.DB) error {
+		return tx.Where("id > ?", after).Order("id").Limit(limit).Find(&rows).Error
+	})
+	list := make([]account.Token, len(rows))
+	for i, r := range rows {
+		list[i] = r.token()
+	}
+	return list, err
+}
+
+// DeleteToken is [account.TokenStore.DeleteToken].
+func (s *AccountStore) DeleteToken(ctx context.Context, id string) error {
+	return s.file.write(ctx, func(tx *gorm.DB) error {
+		done := tx.Where("id = ?", id).Delete(&tokenRow{})
+		if done.Error == nil && done.RowsAffected == 0 {
+			return domain.E(domain.NotFound, "there is no token %q", id)
+		}
+		return done.Error
+	})
+}

@@ -1,0 +1,430 @@
+package persistence
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"gorm.io/gorm"
+
+	"postern/domain"
+	"postern/domain/config"
+	"postern/domain/config/configtest"
+	"postern/domain/event"
+	"postern/domain/mailaddr"
+	"postern/domain/policy"
+)
+
+var testTime = time.Date(2026, 1, 2, 3, 4, 5, 678000, time.UTC)
+
+func testRevision(number int64, edits ...config.RecordedEdit) config.Revision {
+	return config.Revision{Number: number, Author: "ada", Comment: fmt.Sprint("comment ", number), At: testTime, Edits: edits}
+}
+
+func testDocument(value string) json.RawMessage { return fmt.Appendf(nil, `{"value":%q}`, value) }
+
+func testItem(k config.Kind, key, value string, revision int64) config.Item {
+	return config.Item{Kind: k, Key: key, Document: testDocument(value), ETag: config.ETagOf(testDocument(value)), Revision: revision}
+}
+
+// commitRoutes makes a revision on a newest one of number-1 that sets values; an
+// empty value deletes. It records what was there before.
+func commitRoutes(t *testing.T, s *ConfigurationStore, number int64, values map[string]string) {
+	t.Helper()
+	r := testRevision(number)
+	var items []config.Item
+	for key, value := range values {
+		ref := config.Ref{Kind: config.KindRoute, Key: key}
+		before, err := s.Current(t.Context(), []config.Ref{ref})
+		if err != nil {
+			t.Fatal(err)
+		}
+		next := config.Item{Kind: ref.Kind, Key: key, Revision: number}
+		if value != "" {
+			next = testItem(ref.Kind, key, value, number)
+		}
+		items = append(items, next)
+		r.Edits = append(r.Edits, config.RecordedEdit{Kind: ref.Kind, Key: key, Before: before[ref].Document, After: next.Document})
+	}
+	if err := s.Commit(t.Context(), number-1, r, items); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func loadItems(t *testing.T, s *ConfigurationStore) (items []config.Item, revision int64) {
+	t.Helper()
+	revision, err := s.Load(t.Context(), func(i config.Item) error {
+		items = append(items, i)
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return items, revision
+}
+
+func TestEmptyConfiguration(t *testing.T) {
+	s := openTest(t, t.TempDir()).Configuration()
+	if items, revision := loadItems(t, s); len(items) != 0 || revision != 0 {
+		t.Errorf("%d items at revision %d", len(items), revision)
+	}
+	if _, err := s.Revision(t.Context(), 1); domain.KindOf(err) != domain.NotFound {
+		t.Errorf("error %v", err)
+	}
+	if found, err := s.Current(t.Context(), nil); err != nil || len(found) != 0 {
+		t.Errorf("found %v, error %v", found, err)
+	}
+}
+
+func TestCommitWritesReplacesAndDeletes(t *testing.T) {
+	s := openTest(t, t.TempDir()).Configuration()
+	commitRoutes(t, s, 1, map[string]string{"a.example": "1", "b.example": "1", "c.example": "1"})
+	commitRoutes(t, s, 2, map[string]string{"b.example": "2", "c.example": "", "d.example": "2"})
+	items, newest := loadItems(t, s)
+	want := []config.Item{
+		testItem(config.KindRoute, "a.example", "1", 1),
+		testItem(config.KindRoute, "b.example", "2", 2),
+		testItem(config.KindRoute, "d.example", "2", 2),
+	}
+	if diff := cmp.Diff(want, items); diff != "" || newest != 2 {
+		t.Errorf("revision %d (-want +got):\n%s", newest, diff)
+	}
+}
+
+func TestCommitOnStaleBaseWritesNothing(t *testing.T) {
+	s := openTest(t, t.TempDir()).Configuration()
+	commitRoutes(t, s, 1, map[string]string{"a.example": "1"})
+	for _, base := range []int64{0, 2} {
+		err := s.Commit(t.Context(), base, testRevision(base+1), []config.Item{testItem(config.KindRoute, "a.example", "x", 2)})
+		if domain.KindOf(err) != domain.Stale {
+			t.Errorf("base %d: error %v, want Stale", base, err)
+		}
+	}
+	items, newest := loadItems(t, s)
+	if diff := cmp.Diff([]config.Item{testItem(config.KindRoute, "a.example", "1", 1)}, items); diff != "" || newest != 1 {
+		t.Errorf("revision %d (-want +got):\n%s", newest, diff)
+	}
+}
+
+func TestFailedCommitLeavesNothing(t *testing.T) {
+	s := openTest(t, t.TempDir()).Configuration()
+	ctx, cancel := context.WithCancel(t.Context())
+	err := s.file.write(ctx, func(tx *gorm.DB) error {
+		if err := insertRevision(tx, testRevision(1)); err != nil {
+			return err
+		}
+		if err := writeItems(tx, []config.Item{testItem(config.KindRoute, "a.example", "1", 1)}); err != nil {
+			return err
+		}
+		cancel()
+		return nil
+	})
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+	if items, newest := loadItems(t, s); len(items) != 0 || newest != 0 {
+		t.Errorf("%d items at revision %d", len(items), newest)
+	}
+}
+
+func TestItemsArePagedByKey(t *testing.T) {
+	s := openTest(t, t.TempDir()).Configuration()
+	var items []config.Item
+	for i := range 25 {
+		items = append(items, testItem(config.KindRoute, fmt.Sprintf("r%02d.example", i), "1", 1))
+	}
+	items = append(items, testItem(config.KindDomain, "r05.example", "1", 1))
+	if err := s.Commit(t.Context(), 0, testRevision(1), items); err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	after := ""
+	for {
+		page, err := s.Items(t.Context(), config.KindRoute, after, 10)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(page) == 0 {
+			break
+		}
+		for _, i := range page {
+			got = append(got, i.Key)
+		}
+		after = page[len(page)-1].Key
+	}
+	var want []string
+	for _, i := range items[:25] {
+		want = append(want, i.Key)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("keys (-want +got):\n%s", diff)
+	}
+}
+
+func TestRevisionsAreRecorded(t *testing.T) {
+	s := openTest(t, t.TempDir()).Configuration()
+	first := config.RecordedEdit{Kind: config.KindRoute, Key: "z.example", After: testDocument("1")}
+	second := config.RecordedEdit{Kind: config.KindDomain, Key: "a.example", Before: testDocument("0"), After: testDocument("1")}
+	third := config.RecordedEdit{Kind: config.KindRoute, Key: "b.example", Before: testDocument("0")}
+	want := testRevision(1, first, second, third)
+	if err := s.Commit(t.Context(), 0, want, nil); err != nil {
+		t.Fatal(err)
+	}
+	got, err := s.Revision(t.Context(), 1)
+	if diff := cmp.Diff(want, got); diff != "" || err != nil {
+		t.Errorf("error %v (-want +got):\n%s", err, diff)
+	}
+}
+
+func TestRevisionsAreListedNewestFirst(t *testing.T) {
+	s := openTest(t, t.TempDir()).Configuration()
+	for n := range int64(5) {
+		commitRoutes(t, s, n+1, map[string]string{"a.example": fmt.Sprint(n)})
+	}
+	for _, tc := range []struct {
+		before int64
+		limit  int
+		want   []int64
+	}{
+		{0, 10, []int64{5, 4, 3, 2, 1}}, {0, 2, []int64{5, 4}}, {4, 2, []int64{3, 2}}, {1, 2, nil},
+	} {
+		list, err := s.Revisions(t.Context(), tc.before, tc.limit)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []int64
+		for _, r := range list {
+			got = append(got, r.Number)
+			if r.Edits != nil || r.Author != "ada" || !r.At.Equal(testTime) {
+				t.Errorf("listed revision %+v", r)
+			}
+		}
+		if diff := cmp.Diff(tc.want, got); diff != "" {
+			t.Errorf("before %d, limit %d (-want +got):\n%s", tc.before, tc.limit, diff)
+		}
+	}
+}
+
+func TestStateAtIsTheFirstEditAfter(t *testing.T) {
+	s := openTest(t, t.TempDir()).Configuration()
+	commitRoutes(t, s, 1, map[string]string{"kept": "1", "changed": "1", "deleted": "1", "back and forth": "1"})
+	commitRoutes(t, s, 2, map[string]string{"changed": "2", "back and forth": "2", "new": "2"})
+	commitRoutes(t, s, 3, map[string]string{"changed": "3", "deleted": "", "back and forth": "1"})
+	for number, want := range map[int64]map[string]string{
+		0: {"kept": "", "changed": "", "deleted": "", "back and forth": "", "new": ""},
+		1: {"changed": "1", "back and forth": "1", "new": "", "deleted": "1"},
+		2: {"changed": "2", "deleted": "1", "back and forth": "2"},
+		3: {},
+	} {
+		edits, err := s.StateAt(t.Context(), number)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := map[string]string{}
+		for _, e := range edits {
+			var d struct{ Value string }
+			if e.Before != nil {
+				if err := json.Unmarshal(e.Before, &d); err != nil {
+					t.Fatal(err)
+				}
+			}
+			got[e.Key] = d.Value
+		}
+		if diff := cmp.Diff(want, got); diff != "" || len(edits) != len(want) {
+			t.Errorf("at revision %d, %d edits (-want +got):\n%s", number, len(edits), diff)
+		}
+	}
+}
+
+// A bulk of the size that an import has must neither meet a limit of the
+// database nor take a query a row.
+func TestBulk(t *testing.T) {
+	s := openTest(t, t.TempDir()).Configuration()
+	const n = 100_000
+	r := testRevision(1)
+	items := make([]config.Item, n)
+	refs := make([]config.Ref, n)
+	for i := range n {
+		items[i] = testItem(config.KindDestinationControl, fmt.Sprintf("d%06d.example", i), "required", 1)
+		refs[i] = config.Ref{Kind: items[i].Kind, Key: items[i].Key}
+		r.Edits = append(r.Edits, config.RecordedEdit{Kind: items[i].Kind, Key: items[i].Key, After: items[i].Document})
+	}
+	if err := s.Commit(t.Context(), 0, r, items); err != nil {
+		t.Fatal(err)
+	}
+	found, err := s.Current(t.Context(), append(refs, config.Ref{Kind: config.KindRoute, Key: "none"}))
+	if err != nil || len(found) != n {
+		t.Errorf("found %d items, error %v", len(found), err)
+	}
+	for i := range items {
+		items[i].Document = nil
+	}
+	if err := s.Commit(t.Context(), 1, testRevision(2), items[1:]); err != nil {
+		t.Fatal(err)
+	}
+	if left, newest := loadItems(t, s); len(left) != 1 || newest != 2 {
+		t.Errorf("%d items at revision %d", len(left), newest)
+	}
+}
+
+func TestItemsAreLookedUpByTheirKey(t *testing.T) {
+	s := openTest(t, t.TempDir()).Configuration()
+	refs := []config.Ref{{Kind: config.KindRoute, Key: "a"}, {Kind: config.KindRoute, Key: "b"}}
+	var plan []struct{ Detail string }
+	if err := s.file.reader.Raw("EXPLAIN QUERY PLAN SELECT * FROM items WHERE ?", inRefs(refs)).Scan(&plan).Error; err != nil {
+		t.Fatal(err)
+	}
+	if text := fmt.Sprint(plan); !strings.Contains(text, "SEARCH items") || strings.Contains(text, "SCAN items") {
+		t.Errorf("plan %s", text)
+	}
+}
+
+func TestLoadIsOfOneMoment(t *testing.T) {
+	s := openTest(t, t.TempDir()).Configuration()
+	commitRoutes(t, s, 1, map[string]string{"a.example": "1", "b.example": "1"})
+	var seen []string
+	newest, err := s.Load(t.Context(), func(i config.Item) error {
+		if len(seen) == 0 {
+			commitRoutes(t, s, 2, map[string]string{"b.example": "2", "c.example": "2"})
+		}
+		seen = append(seen, i.Key+string(i.Document))
+		return nil
+	})
+	want := []string{`a.example{"value":"1"}`, `b.example{"value":"1"}`}
+	if diff := cmp.Diff(want, seen); diff != "" || newest != 1 || err != nil {
+		t.Errorf("revision %d, error %v (-want +got):\n%s", newest, err, diff)
+	}
+}
+
+func TestLoadStopsWhenItsReaderFails(t *testing.T) {
+	s := openTest(t, t.TempDir()).Configuration()
+	commitRoutes(t, s, 1, map[string]string{"a.example": "1", "b.example": "1"})
+	failure, calls := domain.E(domain.Internal, "not understood"), 0
+	_, err := s.Load(t.Context(), func(config.Item) error { calls++; return failure })
+	if !errors.Is(err, failure) || calls != 1 {
+		t.Errorf("error %v after %d calls", err, calls)
+	}
+}
+
+// configService returns the configuration service on the store.
+func configService(t *testing.T, s *ConfigurationStore) *config.Service {
+	t.Helper()
+	svc, err := config.NewService(t.Context(), s, s, configtest.Certificates{Active: "good"}, new(event.Bus), func() time.Time { return testTime })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return svc
+}
+
+func requireTLS(t *testing.T, pattern string) config.Edit {
+	t.Helper()
+	p, err := mailaddr.ParseHostPattern(pattern)
+	if err != nil {
+		t.Fatal(err)
+	}
+	level := policy.TLSRequired
+	return config.Edit{Kind: config.KindDestinationControl, Key: pattern, Value: policy.DestinationControl{Pattern: p, TLSLevel: &level}}
+}
+
+// crashCopy returns a copy of the data directory as a kill would leave it now: what
+// the process has only in memory is not in it.
+func crashCopy(t *testing.T, d *Database) (dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	for _, name := range []string{masterKeyName, configurationName, configurationName + "-wal", queueName, queueName + "-wal"} {
+		content, err := os.ReadFile(filepath.Join(d.dir, name))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name), content, 0o600)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir
+}
+
+func TestCrashBetweenCommitAndPublish(t *testing.T) {
+	d := openTest(t, t.TempDir())
+	s := configService(t, d.Configuration())
+	if err := s.Seed(t.Context(), config.Seed{HostName: "mail.example.com"}); err != nil {
+		t.Fatal(err)
+	}
+	result := configtest.Commit(t, s, requireTLS(t, "example.com"))
+	// A commit that no service lives to publish.
+	next := testItem(config.KindDestinationControl, "example.com", "", 0)
+	next.Document = json.RawMessage(`{"pattern":"example.com","tls_level":"preferred"}`)
+	if err := d.Configuration().Commit(t.Context(), result.Revision, testRevision(result.Revision+1), []config.Item{next}); err != nil {
+		t.Fatal(err)
+	}
+	if s.Snapshot().Revision != result.Revision {
+		t.Fatal("the commit was published")
+	}
+	after := configService(t, openTest(t, crashCopy(t, d)).Configuration())
+	if got := after.Snapshot().Revision; got != result.Revision+1 {
+		t.Errorf("revision %d after the crash, want %d", got, result.Revision+1)
+	}
+	if c, _ := after.Snapshot().Control("example.com"); c.TLSLevel == nil || *c.TLSLevel != policy.TLSPreferred {
+		t.Errorf("control %+v after the crash", c)
+	}
+	configtest.Commit(t, after, requireTLS(t, "example.net"))
+}
+
+func TestCrashWithinTransactionLeavesNothing(t *testing.T) {
+	d := openTest(t, t.TempDir())
+	s := d.Configuration()
+	commitRoutes(t, s, 1, map[string]string{"a.example": "1"})
+	var dir string
+	undo := errors.New("undo")
+	err := s.file.write(t.Context(), func(tx *gorm.DB) error {
+		if err := insertRevision(tx, testRevision(2)); err != nil {
+			return err
+		}
+		// So much that SQLite cannot keep it in memory until the commit.
+		items := []config.Item{{Kind: config.KindRoute, Key: "a.example"}}
+		for i := range 200 {
+			items = append(items, testItem(config.KindRoute, fmt.Sprintf("%d.example", i), strings.Repeat("x", 100_000), 2))
+		}
+		if err := writeItems(tx, items); err != nil {
+			return err
+		}
+		dir = crashCopy(t, d)
+		return undo
+	})
+	if !errors.Is(err, undo) {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(filepath.Join(dir, configurationName+"-wal")); err != nil || info.Size() < 1_000_000 {
+		t.Fatalf("the transaction did not reach the disk, so that the test shows nothing: %v", err)
+	}
+	items, newest := loadItems(t, openTest(t, dir).Configuration())
+	if diff := cmp.Diff([]config.Item{testItem(config.KindRoute, "a.example", "1", 1)}, items); diff != "" || newest != 1 {
+		t.Errorf("revision %d (-want +got):\n%s", newest, diff)
+	}
+}
+
+func TestRollbackThroughTheStore(t *testing.T) {
+	s := configService(t, openTest(t, t.TempDir()).Configuration())
+	if err := s.Seed(t.Context(), config.Seed{HostName: "mail.example.com"}); err != nil {
+		t.Fatal(err)
+	}
+	first := configtest.Commit(t, s, requireTLS(t, "example.com"))
+	configtest.Commit(t, s, config.Edit{Kind: config.KindDestinationControl, Key: "example.com"}, requireTLS(t, "example.net"))
+	if _, err := s.Rollback(t.Context(), first.Revision, "ada", ""); err != nil {
+		t.Fatal(err)
+	}
+	var keys []string
+	items, err := s.List(t.Context(), config.KindDestinationControl, "", 10)
+	for _, i := range items {
+		keys = append(keys, i.Key)
+	}
+	if diff := cmp.Diff([]string{"default", "example.com"}, keys); diff != "" || err != nil {
+		t.Errorf("error %v (-want +got):\n%s", err, diff)
+	}
+}
