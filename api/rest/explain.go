@@ -1,0 +1,205 @@
+package rest
+
+import (
+	"net/http"
+
+	"github.com/labstack/echo/v4"
+
+	"postern/domain/account"
+	"postern/domain/delivery"
+	"postern/domain/mailaddr"
+	"postern/domain/policy"
+	"postern/domain/probe"
+)
+
+// TLSExplanation says what would happen and why (B71): the part that was asked for.
+type TLSExplanation struct {
+	// Destination explains mail to a recipient domain.
+	Destination *DestinationExplanation `json:"destination,omitempty"`
+	// Client explains a connection to a listener.
+	Client *ClientExplanation `json:"client,omitempty"`
+}
+
+// DestinationExplanation is how mail to a recipient domain would leave: the evidence, host by host, and the decision made of it.
+type DestinationExplanation struct {
+	// Domain is the recipient domain that was asked about.
+	Domain string `json:"domain" validate:"required"`
+	// Revision of the configuration that would decide.
+	Revision int64 `json:"revision" validate:"required"`
+	// Route is the route that names the hosts; absent where MX records do (B31).
+	Route *Route `json:"route,omitempty"`
+	// Control is the destination control with inheritance resolved (B21).
+	Control DestinationControl `json:"destination_control" validate:"required"`
+	// Outcome ends a delivery before any host is tried, as a null MX does; absent where hosts are tried.
+	Outcome *delivery.Outcome `json:"outcome,omitempty"`
+	// Candidates are the addresses that would be tried, in that order.
+	Candidates []CandidateExplanation `json:"candidates" validate:"required"`
+}
+
+// CandidateExplanation is one address that would be tried.
+type CandidateExplanation struct {
+	// Host is its name.
+	Host string `json:"host" validate:"required"`
+	// Address with the port; absent where the look-up failed.
+	Address string `json:"address,omitempty"`
+	// Problem is why the host has no address.
+	Problem string `json:"problem,omitempty"`
+	// NoTLSHost is whether the address is on the one-hour list (B24).
+	NoTLSHost bool `json:"no_tls_host"`
+	// Decision is the effective requirement for the address, with its reasons (B27); absent where there is no address.
+	Decision *policy.Decision `json:"decision,omitempty"`
+	// Summary is the decision in a sentence.
+	Summary string `json:"summary,omitempty"`
+	// Ladder is what would be tried on new connections, one after the other, where the one before fails in the handshake (B24).
+	Ladder []LadderRung `json:"ladder" validate:"required"`
+}
+
+// LadderRung is one way to use an address.
+type LadderRung struct {
+	// TLSLevel of the try; none is clear text.
+	TLSLevel policy.TLSLevel `json:"tls_level" validate:"required" swaggertype:"string" enums:"none,preferred,preferred_verify,required,required_verify,required_verify_hosted"`
+	// SmallClientHello leaves the post-quantum group out, for devices that lose larger segments.
+	SmallClientHello bool `json:"small_client_hello"`
+}
+
+// ClientExplanation is what a client would be allowed on a listener.
+type ClientExplanation struct {
+	// Listener that was asked about.
+	Listener string `json:"listener" validate:"required"`
+	// Address of the client that was asked about.
+	Address string `json:"address" validate:"required"`
+	// Revision of the configuration that would decide.
+	Revision int64 `json:"revision" validate:"required"`
+	// Names are the PTR names of the address that lead back to it (B13).
+	Names []string `json:"names" validate:"required"`
+	// NamesProblem is why there are none.
+	NamesProblem string `json:"names_problem,omitempty"`
+	// SenderGroups are those that the client is in, in order, down to the one that decides (B12).
+	SenderGroups []MatchedGroup `json:"sender_groups" validate:"required"`
+	// MailFlowPolicy is the policy that applies, with inheritance resolved (B14).
+	MailFlowPolicy MailFlowPolicy `json:"mail_flow_policy" validate:"required"`
+	// OffersSTARTTLS is whether EHLO lists STARTTLS (B15).
+	OffersSTARTTLS bool `json:"offers_starttls"`
+	// RequiresTLS is whether commands get 530 before TLS (B15, B26).
+	RequiresTLS bool `json:"requires_tls"`
+	// Exemption is the STARTTLS exemption in force for the client (B25).
+	Exemption *STARTTLSExemption `json:"starttls_exemption,omitempty"`
+	// Reasons are the rules that led to all that.
+	Reasons []policy.Reason `json:"reasons" validate:"required"`
+}
+
+// MatchedGroup is a sender group that the client is in.
+type MatchedGroup struct {
+	// Name of the sender group.
+	Name string `json:"name" validate:"required"`
+	// Policy is the name of its mail flow policy.
+	Policy string `json:"policy" validate:"required"`
+	// Action of the policy; continue looks further down the table.
+	Action policy.FlowAction `json:"action" validate:"required" swaggertype:"string" enums:"accept,relay,reject,tcp_refuse,continue"`
+}
+
+var explainQuery = []string{"domain", "listener", "client"}
+
+func (a *API) explainOperations() []operation {
+	return []operation{
+		{http.MethodGet, "/tls/explain", "explainTLS", account.RoleViewer, explainQuery, a.explainTLS},
+	}
+}
+
+// explainTLS godoc
+//
+//	@Summary		Explain how mail to a domain would leave, or how a client would be served
+//	@Description	Asks either about a recipient domain, or about a listener and the address of a client. Look-ups are made; nothing is connected to.
+//	@ID				explainTLS
+//	@Tags			Gateway
+//	@Param			domain		query		string	false	"Domain of a recipient"
+//	@Param			listener	query		string	false	"Name of a listener; together with client"
+//	@Param			client		query		string	false	"IP address of a client; together with listener"
+//	@Success		200			{object}	TLSExplanation
+//	@Failure		404			{object}	Problem
+//	@Router			/tls/explain [get]
+//	@x-role			"viewer"
+func (a *API) explainTLS(c echo.Context) error {
+	recipient, err := domainParam(c, "domain")
+	if err != nil {
+		return err
+	}
+	client, err := addrParam(c, "client")
+	if err != nil {
+		return err
+	}
+	listener := c.QueryParam("listener")
+	switch {
+	case recipient != "" && listener == "" && !client.IsValid():
+		return a.explainDestination(c, recipient)
+	case recipient == "" && listener != "" && client.IsValid():
+		explained, err := a.explainClient(listener, client)
+		if err != nil {
+			return err
+		}
+		return reply(c, http.StatusOK, TLSExplanation{Client: showClient(explained)})
+	}
+	return &malformedError{detail: "Ask either with domain, or with listener and client."}
+}
+
+func (a *API) explainDestination(c echo.Context, recipient mailaddr.DomainName) error {
+	d := a.explainDomain(c.Request().Context(), recipient)
+	shown := &DestinationExplanation{
+		Domain: d.Domain, Revision: d.Revision, Control: DestinationControl(d.Control),
+		Outcome: d.Outcome, Candidates: []CandidateExplanation{},
+	}
+	if d.Route != nil {
+		route := Route(*d.Route)
+		shown.Route = &route
+	}
+	for _, each := range d.Candidates {
+		shown.Candidates = append(shown.Candidates, showCandidate(each))
+	}
+	return reply(c, http.StatusOK, TLSExplanation{Destination: shown})
+}
+
+func showCandidate(c probe.Candidate) CandidateExplanation {
+	shown := CandidateExplanation{
+		Host: c.Host, Address: c.Address, Problem: c.Problem, NoTLSHost: c.OneHourListed, Ladder: []LadderRung{},
+	}
+	if c.Address != "" {
+		c.Decision.Reasons = orEmpty(c.Decision.Reasons)
+		shown.Decision, shown.Summary = &c.Decision, summaryOfDecision(c.Decision)
+	}
+	for _, rung := range c.Ladder {
+		shown.Ladder = append(shown.Ladder, LadderRung{TLSLevel: rung.Level, SmallClientHello: rung.SmallClientHello})
+	}
+	return shown
+}
+
+// summaryOfDecision says a decision in a sentence (B22).
+func summaryOfDecision(d policy.Decision) string {
+	switch {
+	case d.Refused != nil:
+		return "Mail waits: " + d.Refused.Detail + "."
+	case d.Mandatory() && len(d.Checks) > 0:
+		return "Mail leaves encrypted and with a verified certificate, or not at all."
+	case d.Mandatory():
+		return "Mail leaves encrypted, or not at all; the certificate is not checked."
+	case d.Level == policy.TLSNone:
+		return "Mail leaves in clear: STARTTLS is not used."
+	}
+	return "Mail leaves encrypted where the host offers STARTTLS, in clear where it does not."
+}
+
+func showClient(c probe.Client) *ClientExplanation {
+	shown := &ClientExplanation{
+		Listener: c.Listener, Address: c.Address, Revision: c.Revision,
+		Names: orEmpty(c.Names), NamesProblem: c.NamesProblem, SenderGroups: []MatchedGroup{},
+		MailFlowPolicy: showMailFlowPolicy(c.Policy),
+		OffersSTARTTLS: c.OffersSTARTTLS, RequiresTLS: c.RequiresTLS, Reasons: orEmpty(c.Reasons),
+	}
+	for _, group := range c.Groups {
+		shown.SenderGroups = append(shown.SenderGroups, MatchedGroup(group))
+	}
+	if c.Exemption != nil {
+		exemption := showExemption(*c.Exemption)
+		shown.Exemption = &exemption
+	}
+	return shown
+}

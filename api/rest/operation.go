@@ -1,0 +1,105 @@
+package rest
+
+import (
+	"slices"
+
+	"github.com/labstack/echo/v4"
+
+	"postern/domain"
+	"postern/domain/account"
+)
+
+// basePath is where version 1 lives. It only grows (api.md).
+const basePath = "/api/v1"
+
+// operation is one method on one path. The table of all operations and the
+// OpenAPI document say the same; a test compares them both ways.
+type operation struct {
+	method  string
+	path    string // below basePath, with ":name" parameters
+	id      string // operationId
+	role    account.Role
+	query   []string // names of the query parameters that it knows
+	handler echo.HandlerFunc
+}
+
+const operationKey = "operation"
+
+// The query parameters that operations of one shape share.
+var (
+	listQuery  = []string{"limit", "cursor"}
+	writeQuery = []string{"wait"}
+)
+
+// operations is the table of the whole API.
+func (a *API) operations() []operation {
+	return slices.Concat(
+		a.listenersOperations(),
+		a.senderGroupsOperations(),
+		a.mailFlowPoliciesOperations(),
+		a.domainsOperations(),
+		a.destinationControlsOperations(),
+		a.mailRoutesOperations(),
+		a.starttlsExemptionsOperations(),
+		a.starttlsRequirementsOperations(),
+		a.settingsOperations(),
+		a.noTLSHostsOperations(),
+		a.certificatesOperations(),
+		a.messagesOperations(),
+		a.messageActionsOperations(),
+		a.deliveriesOperations(),
+		a.explainOperations(),
+		a.revisionsOperations(),
+		a.statusOperations(),
+	)
+}
+
+// register puts every operation, and the public pages beside them, into the
+// router.
+func (a *API) register() {
+	for _, o := range a.operations() {
+		a.echo.Add(o.method, basePath+o.path, a.guarded(o))
+	}
+	a.echo.GET(problemPath+":name", problemPage)
+	a.registerDocs()
+}
+
+// guarded puts what every operation needs before its handler: a caller whose
+// role allows it, a request within the caller's rate, a query that we
+// understand, and a reply that the caller can read.
+func (a *API) guarded(o operation) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		c.Set(operationKey, o.id)
+		if err := a.authorize(c, o.role); err != nil {
+			return err
+		}
+		if err := a.rates.take(c.Response().Header(), principalOf(c)); err != nil {
+			return err
+		}
+		if err := checkQuery(c, o.query); err != nil {
+			return err
+		}
+		if err := checkAccept(c.Request(), mediaJSON); err != nil {
+			return err
+		}
+		return o.handler(c)
+	}
+}
+
+// checkQuery refuses query parameters that the operation does not know: one
+// that is ignored in silence would do another thing than was asked.
+func checkQuery(c echo.Context, known []string) error {
+	var faults domain.Faults
+	for name, values := range c.QueryParams() {
+		switch {
+		case !slices.Contains(known, name):
+			faults.Add("", "query parameter %q is unknown", shorten(name, 100))
+		case len(values) > 1:
+			faults.Add("", "query parameter %q occurs twice", name)
+		}
+	}
+	if len(faults) > 0 {
+		return &malformedError{detail: "The query cannot be read.", faults: faults}
+	}
+	return nil
+}

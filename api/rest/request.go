@@ -1,0 +1,117 @@
+package rest
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"net/url"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/labstack/echo/v4"
+
+	"postern/domain"
+)
+
+// The media types of bodies.
+const (
+	mediaJSON       = "application/json"
+	mediaMergePatch = "application/merge-patch+json"
+)
+
+// readJSON reads a body of JSON strictly into a T (see decodeStrict).
+func readJSON[T any](c echo.Context) (T, error) {
+	var none T
+	data, err := readBody(c, mediaJSON)
+	if err != nil {
+		return none, err
+	}
+	return decodeStrict[T](data)
+}
+
+// readBody reads a body of one of the media types, up to the limit.
+func readBody(c echo.Context, mediaTypes ...string) ([]byte, error) {
+	r := c.Request()
+	if err := checkContentType(r.Header, mediaTypes); err != nil {
+		return nil, err
+	}
+	data, err := io.ReadAll(http.MaxBytesReader(c.Response(), r.Body, maxBodyBytes))
+	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return nil, &httpError{problemTooLarge, "the limit is " + strconv.FormatInt(tooLarge.Limit, 10) + " octets"}
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, &httpError{problemTimeout, "the body did not arrive within " + readTimeout.String()}
+	}
+	if err != nil {
+		return nil, &malformedError{detail: "The body ended early."}
+	}
+	return data, nil
+}
+
+func checkContentType(header http.Header, mediaTypes []string) error {
+	if coding := header.Get("Content-Encoding"); coding != "" && !strings.EqualFold(coding, "identity") {
+		return &httpError{problemContentType, "send the body without content encoding"}
+	}
+	mediaType, parameters, err := mime.ParseMediaType(header.Get("Content-Type"))
+	if err != nil || !slices.Contains(mediaTypes, mediaType) {
+		return &httpError{problemContentType, "set Content-Type to " + strings.Join(mediaTypes, " or ")}
+	}
+	if charset := parameters["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") {
+		return &httpError{problemContentType, "send the body as UTF-8"}
+	}
+	return nil
+}
+
+// checkAccept makes sure that the caller takes the media type (RFC 9110
+// §12.5.1). No Accept header means that everything is welcome.
+func checkAccept(r *http.Request, mediaType string) error {
+	lines := r.Header.Values("Accept")
+	if len(lines) == 0 || accepts(strings.Join(lines, ","), mediaType) {
+		return nil
+	}
+	return &httpError{problemAcceptable, "this resource is available as " + mediaType + " only"}
+}
+
+// accepts finds the most specific range that covers the media type and reports
+// whether its weight is above zero.
+func accepts(accept, mediaType string) bool {
+	major, _, _ := strings.Cut(mediaType, "/")
+	ranges := [...]string{"*/*", major + "/*", mediaType}
+	best, welcome := -1, false
+	for part := range strings.SplitSeq(accept, ",") {
+		name, parameters, err := mime.ParseMediaType(part)
+		if err != nil {
+			continue
+		}
+		if specific := slices.Index(ranges[:], name); specific > best {
+			best, welcome = specific, weight(parameters) > 0
+		}
+	}
+	return welcome
+}
+
+// weight is the q of a media range; what cannot be read counts as 1.
+func weight(parameters map[string]string) float64 {
+	q, err := strconv.ParseFloat(parameters["q"], 64)
+	if err != nil {
+		return 1
+	}
+	return q
+}
+
+// pathParam returns a segment of the path, decoded. The router hands out
+// segments as they were written where one of them holds an escaped slash.
+func pathParam(c echo.Context, name string) (string, error) {
+	value := c.Param(name)
+	if c.Request().URL.RawPath == "" {
+		return value, nil
+	}
+	decoded, err := url.PathUnescape(value)
+	if err != nil {
+		return "", domain.E(domain.NotFound, "there is no such path")
+	}
+	return decoded, nil
+}

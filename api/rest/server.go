@@ -1,0 +1,156 @@
+package rest
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"postern/domain/config"
+	"postern/domain/mailaddr"
+	"postern/domain/probe"
+)
+
+// Limits of the management listener. Writing must outlast the longest `?wait=`.
+const (
+	headerTimeout  = 10 * time.Second
+	readTimeout    = 30 * time.Second
+	writeTimeout   = maxWait + 30*time.Second
+	idleTimeout    = 2 * time.Minute
+	maxHeaderBytes = 32 << 10
+	maxBodyBytes   = 1 << 20
+)
+
+// Config is what the API is made of. Every field is needed.
+type Config struct {
+	Log     *slog.Logger
+	Now     func() time.Time
+	Version string
+	// Measure is told of every finished request: the id of the operation, or
+	// "other" where the request was for none, the HTTP status, and how long it
+	// took.
+	Measure func(operation string, status int, took time.Duration)
+
+	Authenticator     Authenticator
+	Configuration     Configuration
+	Revisions         Revisions
+	Snapshot          func() *config.Snapshot
+	Certificates      CertificateReader
+	CertificateWriter CertificateWriter
+	Messages          MessageReader
+	MessageActor      MessageActor
+	OneHourList       OneHourList
+	// Listeners returns how the listeners are doing, sorted by name.
+	Listeners func() []ListenerStatus
+	// ExplainDestination and ExplainClient say what would happen, without doing
+	// it (B71). An unknown listener is a NotFound error.
+	ExplainDestination func(context.Context, mailaddr.DomainName) probe.Destination
+	ExplainClient      func(listener string, client netip.Addr) (probe.Client, error)
+	// NotReady returns the reasons why the gateway is not ready; none if it is.
+	NotReady func(context.Context) []string
+}
+
+// API answers the REST interface, its document and its documentation page.
+type API struct {
+	log     *slog.Logger
+	now     func() time.Time
+	version string
+	started time.Time
+
+	auth              Authenticator
+	config            Configuration
+	revisions         Revisions
+	snapshot          func() *config.Snapshot
+	certificates      CertificateReader
+	certificateWriter CertificateWriter
+	messages          MessageReader
+	messageActor      MessageActor
+	oneHour           OneHourList
+	listenerStatus    func() []ListenerStatus
+	explainDomain     func(context.Context, mailaddr.DomainName) probe.Destination
+	explainClient     func(string, netip.Addr) (probe.Client, error)
+	notReady          func(context.Context) []string
+
+	listeners            resource[Listener]
+	senderGroups         resource[SenderGroups]
+	mailFlowPolicies     resource[MailFlowPolicy]
+	domains              resource[HostedDomain]
+	destinationControls  resource[DestinationControl]
+	mailRoutes           resource[Route]
+	starttlsExemptions   resource[STARTTLSExemption]
+	starttlsRequirements resource[STARTTLSRequirement]
+	tlsSettings          resource[TLSSettings]
+	queueSettings        resource[QueueSettings]
+	dnsSettings          resource[DNSSettings]
+	outboundSettings     resource[OutboundSettings]
+
+	measure func(operation string, status int, took time.Duration)
+	rates   *rateLimiter
+	echo    *echo.Echo
+}
+
+// New makes the API. It serves [API.Handler] and starts nothing by itself.
+func New(c Config) *API {
+	a := &API{
+		log: c.Log, now: c.Now, version: c.Version, started: c.Now(),
+		auth: c.Authenticator, config: c.Configuration, revisions: c.Revisions, snapshot: c.Snapshot,
+		certificates: c.Certificates, certificateWriter: c.CertificateWriter,
+		messages: c.Messages, messageActor: c.MessageActor, oneHour: c.OneHourList,
+		listenerStatus: c.Listeners, explainDomain: c.ExplainDestination, explainClient: c.ExplainClient,
+		notReady: c.NotReady,
+		measure:  c.Measure, rates: newRateLimiter(c.Now), echo: echo.New(),
+	}
+	a.makeResources()
+	a.echo.HTTPErrorHandler = func(err error, c echo.Context) { a.fail(c, err) }
+	a.echo.Use(a.observe)
+	a.register()
+	return a
+}
+
+func (a *API) makeResources() {
+	a.listeners = newListeners(a)
+	a.senderGroups = newSenderGroups(a)
+	a.mailFlowPolicies = newMailFlowPolicies(a)
+	a.domains = newDomains(a)
+	a.destinationControls = newDestinationControls(a)
+	a.mailRoutes = newMailRoutes(a)
+	a.starttlsExemptions = newSTARTTLSExemptions(a)
+	a.starttlsRequirements = newSTARTTLSRequirements(a)
+	a.tlsSettings = newTLSSettings(a)
+	a.queueSettings = newQueueSettings(a)
+	a.dnsSettings = newDNSSettings(a)
+	a.outboundSettings = newOutboundSettings(a)
+}
+
+// Handler returns the API as a handler for every path that it has; all other
+// paths get a problem document with 404.
+func (a *API) Handler() http.Handler { return headAsGet(a.echo) }
+
+// NewServer returns the HTTP server of a management listener, with its limits
+// set. The caller serves and shuts it down.
+func NewServer(handler http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: headerTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHeaderBytes,
+		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
+// headAsGet lets every GET route answer HEAD (RFC 9110 §9.3.2). The server in
+// front of the handler still knows that the body must not be sent.
+func headAsGet(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodHead {
+			r = r.Clone(r.Context())
+			r.Method = http.MethodGet
+		}
+		next.ServeHTTP(w, r)
+	})
+}

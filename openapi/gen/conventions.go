@@ -1,0 +1,230 @@
+package main
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"github.com/getkin/kin-openapi/openapi3"
+)
+
+// shape is what the operations that follow one convention have in common,
+// beside what their comments say.
+type shape struct {
+	parameters []string // names in components/parameters
+	headers    []string // names in components/headers, of the good replies
+	failures   []int    // statuses beside those that every operation can have
+	unchanged  bool     // 304 is a possible reply
+	notes      bool     // the good reply has WriteNotes beside the document
+}
+
+var shapes = map[string]shape{
+	"": {},
+	"list": {
+		parameters: []string{"Limit", "Cursor"},
+		headers:    []string{"Link"},
+	},
+	"read": {
+		parameters: []string{"IfNoneMatch"},
+		headers:    []string{"ETag"},
+		failures:   []int{404},
+		unchanged:  true,
+	},
+	"replace": {
+		parameters: []string{"Wait", "IfMatch", "IfNoneMatch", "ChangeComment"},
+		headers:    []string{"ETag", "Revision-Committed", "Revision-Applied"},
+		failures:   []int{404, 408, 409, 412, 413, 415, 422},
+		notes:      true,
+	},
+	"patch": {
+		parameters: []string{"Wait", "IfMatch", "ChangeComment"},
+		headers:    []string{"ETag", "Revision-Committed", "Revision-Applied"},
+		failures:   []int{404, 408, 409, 412, 413, 415, 422},
+		notes:      true,
+	},
+	"delete": {
+		parameters: []string{"Wait", "IfMatch", "ChangeComment"},
+		headers:    []string{"Revision-Committed", "Revision-Applied"},
+		failures:   []int{404, 409, 412, 422},
+	},
+	// A POST that makes a revision.
+	"change": {
+		parameters: []string{"Wait", "ChangeComment"},
+		headers:    []string{"Revision-Committed", "Revision-Applied"},
+		failures:   []int{404, 409, 422},
+		notes:      true,
+	},
+	// A POST that makes an object.
+	"create": {
+		headers:  []string{"ETag"},
+		failures: []int{408, 413, 415, 422},
+	},
+	// Acts on certificates, which are committed outside the configuration.
+	"activate": {
+		parameters: []string{"Wait", "IfMatch"},
+		headers:    []string{"ETag", "Activation-Committed", "Activation-Applied"},
+		failures:   []int{404, 412, 422},
+	},
+	"match": {
+		parameters: []string{"IfMatch"},
+		failures:   []int{404, 409, 412},
+	},
+	// A POST with a body that only asks a question.
+	"ask": {
+		failures: []int{404, 408, 413, 415, 422},
+	},
+}
+
+// everyFailure are the statuses that every operation can have.
+var everyFailure = []int{400, 401, 403, 406, 429, 500, 503}
+
+// finish adds what is common to the document as swag and the converter left it.
+func finish(doc *openapi3.T, examples string) error {
+	doc.Servers = openapi3.Servers{{URL: "/api/v1", Description: "The management listener of this gateway"}}
+	doc.Components.Parameters = sharedParameters()
+	doc.Components.Headers = sharedHeaders()
+	doc.Components.Responses = problemResponses()
+	doc.Components.SecuritySchemes = securitySchemes()
+	doc.Security = openapi3.SecurityRequirements{{"bearer": {}}, {"basic": {}}}
+	doc.Components.Schemas["WriteNotes"] = writeNotes()
+	finishSchemas(doc.Components.Schemas)
+	for _, path := range doc.Paths.InMatchingOrder() {
+		for method, operation := range doc.Paths.Value(path).Operations() {
+			if err := finishOperation(operation); err != nil {
+				return fmt.Errorf("%s %s: %w", method, path, err)
+			}
+		}
+	}
+	addPatchSchemas(doc)
+	return addExamples(doc, examples)
+}
+
+func finishOperation(o *openapi3.Operation) error {
+	name, _ := o.Extensions["x-shape"].(string)
+	s, ok := shapes[name]
+	if !ok {
+		return fmt.Errorf("there is no shape %q", name)
+	}
+	delete(o.Extensions, "x-shape")
+	if err := describeRole(o); err != nil {
+		return err
+	}
+	for _, p := range o.Parameters {
+		delete(p.Value.Extensions, "x-originalParamName")
+	}
+	if o.RequestBody != nil {
+		delete(o.RequestBody.Value.Extensions, "x-originalParamName")
+	}
+	for _, parameter := range s.parameters {
+		o.Parameters = append(o.Parameters, &openapi3.ParameterRef{Ref: "#/components/parameters/" + parameter})
+	}
+	addFailures(o, s)
+	for status, response := range o.Responses.Map() {
+		if code, _ := strconv.Atoi(status); code < 300 {
+			finishGoodReply(response.Value, code, s)
+		}
+	}
+	return nil
+}
+
+// describeRole says in words what x-role says to programs.
+func describeRole(o *openapi3.Operation) error {
+	role, _ := o.Extensions["x-role"].(string)
+	if role == "" {
+		return fmt.Errorf("x-role is missing")
+	}
+	if o.Description != "" {
+		o.Description += "\n\n"
+	}
+	o.Description += "Needs the role `" + role + "`."
+	return nil
+}
+
+// addFailures lists the problems that the operation can answer with: those of
+// its shape, those of its comment, and those of every operation.
+func addFailures(o *openapi3.Operation, s shape) {
+	statuses := slices.Concat(everyFailure, s.failures)
+	for status := range o.Responses.Map() {
+		if code, err := strconv.Atoi(status); err == nil && code >= 400 {
+			statuses = append(statuses, code)
+		}
+	}
+	for _, code := range statuses {
+		o.Responses.Set(strconv.Itoa(code), &openapi3.ResponseRef{Ref: "#/components/responses/" + problemName(code)})
+	}
+	if s.unchanged {
+		o.Responses.Set("304", openapi3RefTo("NotModified"))
+	}
+	o.Responses.Delete("default")
+}
+
+func openapi3RefTo(response string) *openapi3.ResponseRef {
+	return &openapi3.ResponseRef{Ref: "#/components/responses/" + response}
+}
+
+func finishGoodReply(r *openapi3.Response, code int, s shape) {
+	if r.Description == nil || *r.Description == "" {
+		r.Description = ptr("Done")
+	}
+	if r.Headers == nil {
+		r.Headers = openapi3.Headers{}
+	}
+	headers := slices.Concat([]string{"X-Request-Id", "RateLimit"}, s.headers)
+	if code == http.StatusCreated {
+		headers = append(headers, "Location")
+	}
+	for _, header := range headers {
+		r.Headers[header] = &openapi3.HeaderRef{Ref: "#/components/headers/" + header}
+	}
+	if !s.notes {
+		return
+	}
+	for _, media := range r.Content {
+		media.Schema = openapi3.NewSchemaRef("", &openapi3.Schema{
+			AllOf: openapi3.SchemaRefs{media.Schema, {Ref: "#/components/schemas/WriteNotes"}},
+		})
+	}
+}
+
+func problemName(code int) string { return "Problem" + strconv.Itoa(code) }
+
+func problemResponses() openapi3.ResponseBodies {
+	responses := openapi3.ResponseBodies{
+		"NotModified": {Value: &openapi3.Response{Description: ptr("The caller has the newest representation already")}},
+	}
+	for _, code := range []int{400, 401, 403, 404, 406, 408, 409, 412, 413, 415, 422, 429, 500, 503} {
+		response := &openapi3.Response{
+			Description: ptr(http.StatusText(code)),
+			Content: openapi3.Content{"application/problem+json": {
+				Schema: &openapi3.SchemaRef{Ref: "#/components/schemas/Problem"},
+			}},
+			Headers: openapi3.Headers{"X-Request-Id": {Ref: "#/components/headers/X-Request-Id"}},
+		}
+		for _, header := range failureHeaders[code] {
+			response.Headers[header] = &openapi3.HeaderRef{Ref: "#/components/headers/" + header}
+		}
+		responses[problemName(code)] = &openapi3.ResponseRef{Value: response}
+	}
+	return responses
+}
+
+var failureHeaders = map[int][]string{
+	401: {"WWW-Authenticate"},
+	412: {"ETag"},
+	429: {"Retry-After"},
+	503: {"Retry-After"},
+}
+
+func securitySchemes() openapi3.SecuritySchemes {
+	return openapi3.SecuritySchemes{
+		"bearer": {Value: &openapi3.SecurityScheme{Type: "http", Scheme: "bearer", Description: "A token of an administrator or a machine"}},
+		"basic":  {Value: &openapi3.SecurityScheme{Type: "http", Scheme: "basic", Description: "Name and password of an administrator"}},
+	}
+}
+
+func ptr[T any](v T) *T { return &v }
+
+// sortedKeys makes the order of errors repeatable.
+func sortedKeys[T any](m map[string]T) []string { return slices.Sorted(maps.Keys(m)) }

@@ -1,0 +1,88 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/getkin/kin-openapi/openapi3"
+)
+
+// addExamples gives every schema the example in the file of its name, every
+// page one of its items, and every operation those of its schemas.
+func addExamples(doc *openapi3.T, folder string) error {
+	examples, err := readExamples(folder)
+	if err != nil {
+		return err
+	}
+	for _, name := range sortedKeys(doc.Components.Schemas) {
+		if isPage(name) {
+			examples[name] = map[string]any{"items": []any{examples[strings.TrimSuffix(name, "Page")]}}
+		}
+		if example, ok := examples[name]; ok {
+			doc.Components.Schemas[name].Value.Example = example
+		}
+	}
+	for _, path := range doc.Paths.InMatchingOrder() {
+		for method, operation := range doc.Paths.Value(path).Operations() {
+			if err := exampleOperation(operation, examples); err != nil {
+				return fmt.Errorf("%s %s: %w", method, path, err)
+			}
+		}
+	}
+	return nil
+}
+
+func readExamples(folder string) (map[string]any, error) {
+	files, err := filepath.Glob(filepath.Join(folder, "*.json"))
+	if err != nil {
+		return nil, err
+	}
+	examples := map[string]any{}
+	for _, file := range files {
+		data, err := os.ReadFile(file)
+		if err != nil {
+			return nil, err
+		}
+		var example any
+		if err := json.Unmarshal(data, &example); err != nil {
+			return nil, fmt.Errorf("%s: %w", file, err)
+		}
+		examples[strings.TrimSuffix(filepath.Base(file), ".json")] = example
+	}
+	return examples, nil
+}
+
+func exampleOperation(o *openapi3.Operation, examples map[string]any) error {
+	if o.RequestBody != nil {
+		if err := exampleContent(o.RequestBody.Value.Content, examples); err != nil {
+			return err
+		}
+	}
+	for _, response := range o.Responses.Map() {
+		if response.Value == nil {
+			continue
+		}
+		if err := exampleContent(response.Value.Content, examples); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func exampleContent(content openapi3.Content, examples map[string]any) error {
+	for _, media := range content {
+		ref := media.Schema
+		if ref.Ref == "" && len(ref.Value.AllOf) > 0 {
+			ref = ref.Value.AllOf[0]
+		}
+		example, ok := examples[schemaName(ref)]
+		if !ok {
+			return fmt.Errorf("there is no file %s.json among the examples", schemaName(ref))
+		}
+		media.Example = example
+	}
+	return nil
+}
