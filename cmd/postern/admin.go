@@ -1,0 +1,65 @@
+package main
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"postern/persistence"
+)
+
+func newAdminCommand() *cobra.Command {
+	c := &cobra.Command{Use: "admin", Short: "Help an administrator who is locked out"}
+	c.AddCommand(newResetPasswordCommand())
+	return c
+}
+
+func newResetPasswordCommand() *cobra.Command {
+	var f serveFlags
+	var name string
+	c := &cobra.Command{
+		Use:   "reset-password",
+		Short: "Set an administrator's password, read from standard input",
+		Long: "Set an administrator's password, read as one line from standard input, while the service\n" +
+			"is stopped. While it runs, use PUT /api/v1/administrators/{name}/password.",
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			if err := fromEnvironment(c.Flags()); err != nil {
+				return err
+			}
+			options, err := f.options(c.ErrOrStderr())
+			if err != nil {
+				return err
+			}
+			password, err := readPassword(c.InOrStdin())
+			if err != nil {
+				return failed(exitFailed, err)
+			}
+			database, err := persistence.Open(c.Context(), options.DataDir, persistence.Options{Logger: options.Logger})
+			if err != nil {
+				return failed(exitDirectory, err)
+			}
+			if err := errors.Join(newAccounts(database).SetPassword(c.Context(), name, password), database.Close()); err != nil {
+				return failed(exitFailed, err)
+			}
+			fmt.Fprintf(c.OutOrStdout(), "The password of %s is set.\n", name)
+			return nil
+		},
+	}
+	f.register(c.Flags())
+	c.Flags().StringVar(&name, "name", "admin", "name of the administrator")
+	return c
+}
+
+// readPassword takes one line; the end of a line is not part of the password.
+func readPassword(r io.Reader) (string, error) {
+	line, err := bufio.NewReader(io.LimitReader(r, 4096)).ReadString('\n')
+	if line == "" && err != nil {
+		return "", errors.New("no password came on standard input")
+	}
+	return strings.TrimRight(line, "\r\n"), nil
+}

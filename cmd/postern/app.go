@@ -1,0 +1,332 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"net/netip"
+	"time"
+
+	"github.com/google/uuid"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"postern/api/ops"
+	"postern/api/rest"
+	"postern/api/xmlrpc"
+	"postern/domain"
+	"postern/domain/account"
+	"postern/domain/certificate"
+	"postern/domain/config"
+	"postern/domain/delivery"
+	"postern/domain/event"
+	"postern/domain/mailaddr"
+	"postern/persistence"
+	"postern/smtp"
+	"postern/smtp/inbound"
+	"postern/smtp/keyring"
+	"postern/smtp/outbound"
+	"postern/smtp/queue"
+	"postern/smtp/tlsverify"
+)
+
+// Options are all that is needed before the database opens; everything else is
+// configuration behind the API.
+type Options struct {
+	DataDir string
+	// API is the address of the management listener, as 127.0.0.1:8025.
+	API string
+	// Seed is what a fresh data directory starts with.
+	Seed config.Seed
+	// Grace bounds how long a stop waits for sessions and deliveries.
+	Grace  time.Duration
+	Logger *slog.Logger
+}
+
+// App is the whole gateway. Every part is made in New, in the order in which
+// they depend on each other, and ended in the reverse order by Stop.
+type App struct {
+	options Options
+	logger  *slog.Logger
+	// AdminToken is set when the data directory is new: it is shown once.
+	AdminToken string
+
+	database     *persistence.Database
+	ids          delivery.IDSource
+	bus          *event.Bus
+	accounts     *account.Service
+	config       *config.Service
+	certificates *certificate.Service
+	ring         *keyring.Ring
+	resolver     *resolver
+	oneHour      *outbound.OneHourList
+	deliverer    *outbound.Deliverer
+	queue        *queue.Queue
+	engine       *smtp.Engine
+	registry     *prometheus.Registry
+	management   *http.Server
+	listener     net.Listener
+
+	background background
+	closers    []func(context.Context) error // run in reverse order
+}
+
+// New makes the gateway from its data directory, which it creates where it does
+// not exist. Nothing is served until Start.
+func New(ctx context.Context, options Options) (_ *App, err error) {
+	a := &App{options: options, logger: options.Logger, bus: new(event.Bus), registry: prometheus.NewRegistry()}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, a.Stop(context.WithoutCancel(ctx)))
+		}
+	}()
+	for _, step := range []func(context.Context) error{
+		a.openDatabase, a.makeAccounts, a.makeConfiguration, a.makeOutbound, a.makeInbound, a.makeManagement,
+	} {
+		if err := step(ctx); err != nil {
+			return nil, err
+		}
+	}
+	return a, nil
+}
+
+func (a *App) openDatabase(ctx context.Context) error {
+	database, err := persistence.Open(ctx, a.options.DataDir, persistence.Options{Logger: a.logger})
+	if err != nil {
+		return err
+	}
+	a.database = database
+	a.onStop(func(context.Context) error { return database.Close() })
+	return nil
+}
+
+func (a *App) makeAccounts(ctx context.Context) error {
+	a.accounts = newAccounts(a.database)
+	token, created, err := a.accounts.EnsureAdministrator(ctx)
+	if created {
+		a.AdminToken = token
+	}
+	return domain.Wrap(err, "make the first administrator")
+}
+
+// newAccounts returns the accounts of a data directory.
+func newAccounts(database *persistence.Database) *account.Service {
+	stored := database.Accounts()
+	return account.NewService(account.Dependencies{
+		Administrators: stored, Tokens: stored, Now: time.Now, NewID: newTimeOrderedID,
+	})
+}
+
+// makeConfiguration makes certificates and configuration, which ask each other:
+// configuration whether a certificate can serve, certificates whether they are
+// bound.
+func (a *App) makeConfiguration(ctx context.Context) error {
+	store, keys := a.database.Certificates(), a.database.Certificates()
+	checker := certificate.NewChecker(store, keys, time.Now)
+	stored := a.database.Configuration()
+	service, err := config.NewService(ctx, stored, stored, checker, a.bus, time.Now)
+	if err != nil {
+		return err
+	}
+	a.config = service
+	a.certificates = certificate.NewService(certificate.Dependencies{
+		Store: store, Keys: keys, Bindings: service, Bus: a.bus, Now: time.Now, NewID: newTimeOrderedID,
+	})
+	if _, err := a.certificates.EnsureDemonstration(ctx, a.options.Seed.HostName.String()); err != nil {
+		return domain.Wrap(err, "make the demonstration certificate")
+	}
+	if err := service.Seed(ctx, a.options.Seed); err != nil {
+		return err
+	}
+	a.ring = keyring.New(keyring.Config{
+		Keys: keys, Bus: a.bus, Applied: a.certificates.ReportApplied, Log: a.logger, Now: time.Now,
+	})
+	return domain.Wrap(a.ring.Load(ctx), "load the active certificate")
+}
+
+func newTimeOrderedID() string { return uuid.Must(uuid.NewV7()).String() }
+
+func (a *App) newMessageID() delivery.MessageID { return a.ids.Next(time.Now(), rand.Uint32()) }
+
+func (a *App) makeOutbound(context.Context) error {
+	a.resolver = newResolver(a.config.Snapshot())
+	a.oneHour = outbound.NewOneHourList(time.Now)
+	trust, err := tlsverify.SystemTrust()
+	if err != nil {
+		return err
+	}
+	a.deliverer = outbound.New(outbound.Dependencies{
+		Snapshot:          a.config.Snapshot,
+		Resolver:          a.resolver,
+		Dialer:            new(net.Dialer),
+		Trust:             func() *tlsverify.Trust { return trust },
+		ClientCertificate: a.ring.ClientCertificate(""),
+		LocalAddrs:        localAddrs,
+		OneHour:           a.oneHour,
+		Logger:            a.logger,
+		Now:               time.Now,
+		Timeouts:          outbound.DefaultTimeouts(),
+		Pool:              outbound.DefaultPoolLimits(),
+	})
+	stored := a.database.Queue()
+	a.queue = queue.New(queue.Dependencies{
+		Store: stored, Archive: stored, Spooler: stored, Transport: a.deliverer, Snapshot: a.config.Snapshot,
+		Logger: a.logger.With("log", "mail"), Now: time.Now, NewID: a.newMessageID, Grace: a.options.Grace / 2,
+	})
+	return nil
+}
+
+// localAddrs returns the addresses of this machine, by which an MX record may
+// point back at us (B33).
+func localAddrs() []netip.Addr {
+	interfaces, err := net.InterfaceAddrs()
+	if err != nil {
+		return nil
+	}
+	var addrs []netip.Addr
+	for _, i := range interfaces {
+		if prefix, err := netip.ParsePrefix(i.String()); err == nil {
+			addrs = append(addrs, prefix.Addr().Unmap())
+		}
+	}
+	return addrs
+}
+
+func (a *App) makeInbound(context.Context) error {
+	a.engine = smtp.New(a.config, a.bus, inbound.Dependencies{
+		Snapshot: a.config.Snapshot,
+		Queue:    a.queue,
+		Names:    a.resolver,
+		Keys:     a.ring,
+		Limits:   inbound.NewLimits(),
+		Metrics:  inbound.NewMetrics(a.registry),
+		Logger:   a.logger.With("log", "mail"),
+		Now:      time.Now,
+		NewID:    a.newMessageID,
+	}, a.follow, a.logger)
+	return nil
+}
+
+// follow puts those parts of a snapshot into force that are not listeners.
+func (a *App) follow(snapshot *config.Snapshot) { a.resolver.follow(snapshot) }
+
+func (a *App) makeManagement(ctx context.Context) error {
+	api := rest.New(rest.Config{
+		Log: a.logger, Now: time.Now, Version: version(),
+		Authenticator: a.accounts, Configuration: a.config, Revisions: a.config, Snapshot: a.config.Snapshot,
+		Certificates: a.certificates, CertificateWriter: a.certificates,
+		Messages: a.database.Queue(), MessageActor: a.queue, OneHourList: oneHourView{a.oneHour},
+		Listeners: a.listenerStatus, ExplainDestination: a.deliverer.Explain, ExplainClient: a.engine.ExplainClient,
+		Measure: ops.NewRequestMeter(a.registry).Measure, NotReady: a.notReady,
+	})
+	calls := xmlrpc.NewServer(xmlrpc.Services{
+		Version: version(), Authenticator: a.accounts, Configuration: a.config,
+		CertificateReader: a.certificates, CertificateWriter: a.certificates,
+	}, a.logger, time.Now)
+	a.registerMetrics()
+	mux := http.NewServeMux()
+	mux.Handle("/", api.Handler())
+	mux.Handle("/RPC2", calls)
+	mux.Handle("/xmlrpc", calls)
+	ops.Register(mux, ops.Config{Gatherer: a.registry, NotReady: a.notReady})
+	a.management = rest.NewServer(mux, a.logger)
+	return a.listenManagement(ctx)
+}
+
+// listenManagement opens the management address: credentials cross it, so in
+// clear it is for this machine only.
+func (a *App) listenManagement(ctx context.Context) error {
+	addr, err := netip.ParseAddrPort(a.options.API)
+	if err != nil || !addr.Addr().IsLoopback() {
+		return domain.E(domain.Invalid, "the management address %q must be a loopback address with a port, as 127.0.0.1:8025: it is clear HTTP", a.options.API)
+	}
+	var config net.ListenConfig
+	if a.listener, err = config.Listen(ctx, "tcp", addr.String()); err != nil {
+		return fmt.Errorf("listen for the API: %w", err)
+	}
+	a.onStop(func(context.Context) error { return closeListener(a.listener) })
+	return nil
+}
+
+func closeListener(l net.Listener) error {
+	if err := l.Close(); !errors.Is(err, net.ErrClosed) {
+		return err
+	}
+	return nil
+}
+
+// notReady returns why the gateway cannot do its work; nothing where it can.
+func (a *App) notReady(context.Context) []string {
+	var reasons []string
+	if err := a.engine.Ready(); err != nil {
+		reasons = append(reasons, err.Error())
+	}
+	if err := a.queue.Accepting(); err != nil {
+		reasons = append(reasons, "the queue cannot store: "+err.Error())
+	}
+	return reasons
+}
+
+// Start begins to serve. What cannot start (a port that is taken) is reported,
+// retried, and does not keep the rest from serving.
+func (a *App) Start(ctx context.Context) {
+	a.background.run(a.ring.Run)
+	a.onStop(a.background.stop)
+	queueEnd := make(chan struct{})
+	runQueue, stopQueue := context.WithCancel(context.WithoutCancel(ctx))
+	go func() {
+		defer close(queueEnd)
+		if err := a.queue.Run(runQueue); err != nil {
+			a.logger.Error("the queue ended", "error", err.Error())
+		}
+	}()
+	a.onStop(func(context.Context) error {
+		stopQueue()
+		<-queueEnd
+		a.deliverer.Close()
+		return nil
+	})
+	a.engine.Start(ctx)
+	a.background.run(a.engine.Run)
+	a.onStop(a.engine.Stop)
+	go func() {
+		if err := a.management.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
+			a.logger.Error("the API ended", "error", err.Error())
+		}
+	}()
+	a.onStop(a.management.Shutdown)
+}
+
+// Stop ends the gateway: the API first, then the inbound side, then deliveries,
+// then the database. It waits for what is under way as long as the grace of the
+// options allows; nothing is lost either way.
+func (a *App) Stop(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(a.options.Grace, 30*time.Second))
+	defer cancel()
+	var errs []error
+	for len(a.closers) > 0 {
+		last := len(a.closers) - 1
+		closer := a.closers[last]
+		a.closers = a.closers[:last]
+		errs = append(errs, closer(ctx))
+	}
+	return errors.Join(errs...)
+}
+
+func (a *App) onStop(closer func(context.Context) error) { a.closers = append(a.closers, closer) }
+
+// APIAddr returns where the API listens.
+func (a *App) APIAddr() string { return a.listener.Addr().String() }
+
+// Listeners returns how the configured listeners fare.
+func (a *App) Listeners() []smtp.ListenerStatus { return a.engine.Listeners() }
+
+// hostName checks a host name that comes by flag or from the system.
+func hostName(s string) (mailaddr.DomainName, error) {
+	name, err := mailaddr.ParseDomainName(s)
+	return name, domain.Wrap(err, "the host name %q", s)
+}

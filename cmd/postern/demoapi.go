@@ -1,0 +1,108 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+)
+
+// document is the body of a request.
+type document map[string]any
+
+// apiClient speaks with the management listener as a script would.
+type apiClient struct {
+	base, token string
+	http        *http.Client
+}
+
+func newAPIClient(addr, token string) *apiClient {
+	transport := &http.Transport{ResponseHeaderTimeout: stepTime}
+	return &apiClient{base: "http://" + addr, token: token, http: &http.Client{Transport: transport}}
+}
+
+func (c *apiClient) close() { c.http.CloseIdleConnections() }
+
+// read fetches a document.
+func (c *apiClient) read(ctx context.Context, path string, into any) error {
+	_, err := c.do(ctx, http.MethodGet, path, nil, into)
+	return err
+}
+
+// write changes something, and returns when the change is in force.
+func (c *apiClient) write(ctx context.Context, method, path string, body document) error {
+	if method != http.MethodPost {
+		path += "?wait=10s"
+	}
+	header, err := c.do(ctx, method, path, body, nil)
+	if err != nil {
+		return err
+	}
+	committed, _ := strconv.Atoi(header.Get("Revision-Committed"))
+	applied, _ := strconv.Atoi(header.Get("Revision-Applied"))
+	if applied < committed {
+		return fmt.Errorf("%s %s: revision %d is not in force, but %d", method, path, committed, applied)
+	}
+	return nil
+}
+
+func (c *apiClient) do(ctx context.Context, method, path string, body document, into any) (http.Header, error) {
+	request, err := c.request(ctx, method, path, body)
+	if err != nil {
+		return nil, err
+	}
+	response, err := c.http.Do(request)
+	if err != nil {
+		return nil, err
+	}
+	defer response.Body.Close()
+	if response.StatusCode >= http.StatusMultipleChoices {
+		return nil, fmt.Errorf("%s %s: %w", method, path, readProblem(response.Body))
+	}
+	if into == nil {
+		return response.Header, nil
+	}
+	return response.Header, json.NewDecoder(response.Body).Decode(into)
+}
+
+func (c *apiClient) request(ctx context.Context, method, path string, body document) (*http.Request, error) {
+	var content []byte
+	if body != nil {
+		var err error
+		if content, err = json.Marshal(body); err != nil {
+			return nil, err
+		}
+	}
+	request, err := http.NewRequestWithContext(ctx, method, c.base+"/api/v1"+path, bytes.NewReader(content))
+	if err != nil {
+		return nil, err
+	}
+	request.Header.Set("Authorization", "Bearer "+c.token)
+	switch {
+	case method == http.MethodPatch:
+		request.Header.Set("Content-Type", "application/merge-patch+json")
+	case body != nil:
+		request.Header.Set("Content-Type", "application/json")
+	}
+	return request, nil
+}
+
+// readProblem makes an error of a problem document (RFC 9457).
+func readProblem(body io.Reader) error {
+	var problem struct {
+		Title, Detail string
+		Errors        []struct{ Pointer, Message string }
+	}
+	if err := json.NewDecoder(body).Decode(&problem); err != nil {
+		return fmt.Errorf("the problem cannot be read: %w", err)
+	}
+	text := problem.Title + ": " + problem.Detail
+	for _, e := range problem.Errors {
+		text += fmt.Sprintf(" (%s %s)", e.Pointer, e.Message)
+	}
+	return errors.New(text)
+}

@@ -1,0 +1,54 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"github.com/prometheus/client_golang/prometheus/collectors"
+
+	"postern/smtp/queue"
+)
+
+// registerMetrics adds what is read when it is asked for: process, queue,
+// revisions, the active certificate.
+func (a *App) registerMetrics() {
+	a.registry.MustRegister(
+		collectors.NewGoCollector(),
+		collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}),
+		counter("postern_queue_accepted_total", "Messages taken into the queue.", a.fromQueue(func(s queue.Stats) int64 { return s.Accepted })),
+		counter("postern_queue_delivered_total", "Recipients delivered.", a.fromQueue(func(s queue.Stats) int64 { return s.Delivered })),
+		counter("postern_queue_deferred_total", "Tries that ended in a later one.", a.fromQueue(func(s queue.Stats) int64 { return s.Deferred })),
+		counter("postern_queue_bounced_total", "Recipients that failed for good.", a.fromQueue(func(s queue.Stats) int64 { return s.Bounced })),
+		gauge("postern_queue_waiting_recipients", "Recipients to be tried.", a.fromQueue(func(s queue.Stats) int64 { return s.Waiting })),
+		gauge("postern_queue_destinations", "Destinations with mail.", a.fromQueue(func(s queue.Stats) int64 { return int64(s.Destinations) })),
+		gauge("postern_queue_suspended_destinations", "Destinations out of reach.", a.fromQueue(func(s queue.Stats) int64 { return int64(s.Suspended) })),
+		gauge("postern_queue_active_deliveries", "Deliveries under way.", a.fromQueue(func(s queue.Stats) int64 { return int64(s.Active) })),
+		gauge("postern_outbound_idle_connections", "Connections kept for reuse.", func() float64 { return float64(a.deliverer.IdleConnections()) }),
+		gauge("postern_config_committed_revision", "Newest committed revision.", func() float64 { return float64(a.config.Status().Committed) }),
+		gauge("postern_config_applied_revision", "Revision in force.", func() float64 { return float64(a.config.Status().Applied) }),
+		gauge("postern_certificate_active_days", "Days left of the active certificate.", a.activeDays),
+	)
+}
+
+func (a *App) fromQueue(figure func(queue.Stats) int64) func() float64 {
+	return func() float64 { return float64(figure(a.queue.Stats())) }
+}
+
+// activeDays returns the days that the active certificate has left; below zero
+// where none is active.
+func (a *App) activeDays() float64 {
+	active, err := a.certificates.Active(context.Background())
+	if err != nil {
+		return -1
+	}
+	return float64(active.DaysLeft(time.Now()))
+}
+
+func gauge(name, help string, read func() float64) prometheus.Collector {
+	return prometheus.NewGaugeFunc(prometheus.GaugeOpts{Name: name, Help: help}, read)
+}
+
+func counter(name, help string, read func() float64) prometheus.Collector {
+	return prometheus.NewCounterFunc(prometheus.CounterOpts{Name: name, Help: help}, read)
+}
