@@ -38,7 +38,7 @@ func runDemo(ctx context.Context, out io.Writer, asJSON bool) (err error) {
 	if err != nil {
 		return err
 	}
-	defer func() { err = d.close(context.WithoutCancel(ctx), err) }()
+	defer func() { err = d.close(ctx, err) }()
 	if !asJSON {
 		introduce(out)
 	}

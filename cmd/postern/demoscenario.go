@@ -65,7 +65,7 @@ func scenario() []step {
 		{"the same, but to be bounced at once", "bob@hasty.example", "required", "bounced 5.7.4, and the sender was told", bounce},
 		{"a certificate for the recipient's domain", "bob@verified.example", "required_verify", "delivered over TLS, verified", relay},
 		{"a certificate for another name", "bob@misnamed.example", "required_verify", "deferred 4.7.5, name_mismatch", relay},
-		{"message 6 again, its policy now preferred", "bob@strict.example", "preferred", "delivered in clear", relax},
+		{"the one that waits, its policy now preferred", "bob@strict.example", "preferred", "delivered in clear", relax},
 		{"certificate activated within the message", "bob@open.example", "preferred", "delivered over TLS, verified; new certificate shown", renew},
 	}
 }

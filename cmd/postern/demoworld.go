@@ -44,7 +44,7 @@ func newDemo(ctx context.Context) (*demo, error) {
 		d.makeDirectory, d.makeAuthority, d.startHops, d.startGateway, d.configure,
 	} {
 		if err := step(ctx); err != nil {
-			return nil, d.close(context.WithoutCancel(ctx), err)
+			return nil, d.close(ctx, err)
 		}
 	}
 	return d, nil
@@ -53,8 +53,10 @@ func newDemo(ctx context.Context) (*demo, error) {
 func (d *demo) onClose(closer func(context.Context) error) { d.closers = append(d.closers, closer) }
 
 // close ends everything. The directory, with the gateway's log in it, stays
-// where the demo failed.
+// where the demo failed, unless that is because it was stopped.
 func (d *demo) close(ctx context.Context, failure error) error {
+	stopped := ctx.Err() != nil
+	ctx = context.WithoutCancel(ctx)
 	errs := []error{failure}
 	for len(d.closers) > 0 {
 		last := len(d.closers) - 1
@@ -62,10 +64,10 @@ func (d *demo) close(ctx context.Context, failure error) error {
 		d.closers = d.closers[:last]
 		errs = append(errs, closer(ctx))
 	}
-	if err := errors.Join(errs...); err != nil {
+	if err := errors.Join(errs...); err != nil && !stopped && d.dir != "" {
 		return fmt.Errorf("%w\nthe gateway's log is in %s", err, d.dir)
 	}
-	return os.RemoveAll(d.dir)
+	return errors.Join(append(errs, os.RemoveAll(d.dir))...)
 }
 
 func (d *demo) makeDirectory(context.Context) (err error) {
