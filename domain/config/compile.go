@@ -62,6 +62,7 @@ func (b *builder) own() {
 	b.next.listeners = clone(b.next.listeners)
 	b.next.flowPolicies = clone(b.next.flowPolicies)
 	b.next.access = clone(b.next.access)
+	b.next.anchors = clone(b.next.anchors)
 	b.ownMaps = true
 }
 
@@ -97,6 +98,11 @@ func compileListener(b *builder, key string, v Value) {
 func compileFlowPolicy(b *builder, key string, v Value) {
 	b.own()
 	setSmall(b.next.flowPolicies, key, as[policy.MailFlowPolicy](v))
+}
+
+func compileTrustAnchor(b *builder, key string, v Value) {
+	b.own()
+	setSmall(b.next.anchors, key, as[policy.TrustAnchor](v))
 }
 
 func compileAccess(b *builder, key string, v Value) {

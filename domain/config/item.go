@@ -29,6 +29,7 @@ const (
 	KindSTARTTLSExemption   Kind = "starttls_exemption"
 	KindSTARTTLSRequirement Kind = "starttls_requirement"
 	KindDomain              Kind = "domain"
+	KindTrustAnchor         Kind = "trust_anchor"
 )
 
 // Item is a stored configuration item.

@@ -40,6 +40,8 @@ func kindOf(k Kind, key string) (kind, bool) {
 		return kind{decodeAs[policy.STARTTLSEntry], keyBy(entryKey), compileRequirement}, true
 	case KindDomain:
 		return kind{decodeAs[policy.HostedDomain], keyBy(func(d policy.HostedDomain) string { return d.Name.String() }), compileDomain}, true
+	case KindTrustAnchor:
+		return kind{decodeAs[policy.TrustAnchor], keyBy(func(a policy.TrustAnchor) string { return a.Name }), compileTrustAnchor}, true
 	}
 	return kind{}, false
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"crypto/x509"
 	"fmt"
 	"maps"
 	"net/netip"
@@ -20,6 +21,7 @@ type Snapshot struct {
 	listeners    map[string]policy.Listener
 	flowPolicies map[string]policy.MailFlowPolicy
 	access       map[string]access
+	anchors      map[string]policy.TrustAnchor
 	domains      table[mailaddr.DomainName, struct{}]
 	controls     hostTable[policy.DestinationControl]
 	routes       hostTable[policy.Route]
@@ -46,6 +48,18 @@ func (s *Snapshot) Listeners() []policy.Listener {
 func (s *Snapshot) Listener(name string) (policy.Listener, bool) {
 	l, ok := s.listeners[name]
 	return l.WithDefaults(), ok
+}
+
+// TrustAnchors returns the certificates of every anchor with the usage, in the
+// order of the anchors' names (B23).
+func (s *Snapshot) TrustAnchors(usage policy.TrustUsage) []*x509.Certificate {
+	var list []*x509.Certificate
+	for _, name := range slices.Sorted(maps.Keys(s.anchors)) {
+		if a := s.anchors[name]; a.Usage == usage {
+			list = append(list, a.Certificates()...)
+		}
+	}
+	return list
 }
 
 // FlowPolicy returns a mail flow policy as the listener applies it: what it

@@ -61,21 +61,14 @@ func (t HostAccessTable) Validate() (f domain.Faults) {
 // Warnings names the entries that can never match, because a wider one stands
 // above them (B13).
 func (t HostAccessTable) Warnings() (f domain.Faults) {
-	type seen struct {
-		group   string
-		pattern mailaddr.SenderPattern
-	}
-	var above []seen
+	above := newCoverage()
 	for i, g := range t.Groups {
 		for j, s := range g.Senders {
-			for _, wider := range above {
-				if wider.pattern.Covers(s.Pattern) {
-					f.Add(fmt.Sprintf("/sender_groups/%d/senders/%d/pattern", i, j),
-						"%s can never match: %s in group %s above it is at least as wide", s.Pattern, wider.pattern, wider.group)
-					break
-				}
+			if wider, ok := above.covering(s.Pattern); ok {
+				f.Add(fmt.Sprintf("/sender_groups/%d/senders/%d/pattern", i, j),
+					"%s can never match: %s above it is at least as wide", s.Pattern, wider)
 			}
-			above = append(above, seen{g.Name, s.Pattern})
+			above.add(s.Pattern, g.Name)
 		}
 	}
 	return f

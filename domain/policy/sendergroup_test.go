@@ -1,0 +1,84 @@
+package policy
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"postern/domain/mailaddr"
+)
+
+func table(t testing.TB, patterns ...string) HostAccessTable {
+	t.Helper()
+	g := SenderGroup{Name: "GROUP", Policy: "P"}
+	for _, s := range patterns {
+		p, err := mailaddr.ParseSenderPattern(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.Senders = append(g.Senders, Sender{Pattern: p})
+	}
+	return HostAccessTable{Listener: "l", Groups: []SenderGroup{g, {Name: AllGroup, Policy: "P"}}}
+}
+
+func TestEntriesThatCanNeverMatch(t *testing.T) { // B13
+	for _, tc := range []struct {
+		patterns []string
+		dead     []int // of the entries
+	}{
+		{[]string{"192.0.2.1", "192.0.2.0/24", "192.0.2.7", "198.51.100.1"}, []int{2}},
+		{[]string{"10.", "10.1.2.3", "10.0.0.0/8", "11.0.0.0/8"}, []int{1, 2}},
+		{[]string{"192.0.2.10-20", "192.0.2.12-14", "192.0.2.9-14"}, []int{1}},
+		{[]string{"192.0.2.0-127", "192.0.2.128-255", "192.0.2.0/24"}, nil},
+		{[]string{".example.com", "example.com", "a.example.com", ".a.example.com"}, []int{2, 3}},
+		{[]string{"a.example.com", "a.example.com", ".example.com"}, []int{1}},
+		{[]string{"2001:db8::/32", "2001:db8::1"}, []int{1}},
+		{[]string{"ALL", "192.0.2.1", ".example.com", "ALL"}, []int{1, 2, 3}},
+	} {
+		var dead []int
+		for _, f := range table(t, tc.patterns...).Warnings() {
+			var i, j int
+			if _, err := fmt.Sscanf(f.Pointer, "/sender_groups/%d/senders/%d/pattern", &i, &j); err != nil {
+				t.Fatal(f.Pointer, err)
+			}
+			dead = append(dead, j)
+		}
+		if diff := cmp.Diff(tc.dead, dead); diff != "" {
+			t.Errorf("%v:\n%s", tc.patterns, diff)
+		}
+	}
+}
+
+func TestHostAccessTableEndsWithALL(t *testing.T) { // B12
+	good := table(t, "192.0.2.1")
+	if err := good.Validate().Err(); err != nil {
+		t.Error(err)
+	}
+	for name, groups := range map[string][]SenderGroup{
+		"empty":            nil,
+		"ALL is not last":  {good.Groups[1], good.Groups[0]},
+		"no ALL":           good.Groups[:1],
+		"ALL has senders":  {{Name: AllGroup, Policy: "P", Senders: good.Groups[0].Senders}},
+		"a name twice":     {good.Groups[0], good.Groups[0], good.Groups[1]},
+		"no policy":        {{Name: "X"}, good.Groups[1]},
+		"name of any kind": {{Name: "a b", Policy: "P"}, good.Groups[1]},
+	} {
+		if (HostAccessTable{Listener: "l", Groups: groups}).Validate().Err() == nil {
+			t.Errorf("%s: no fault", name)
+		}
+	}
+}
+
+func BenchmarkWarningsOf100000(b *testing.B) {
+	var patterns []string
+	for i := range 100_000 {
+		patterns = append(patterns, fmt.Sprintf("10.%d.%d.%d", i>>16&255, i>>8&255, i&255))
+	}
+	t := table(b, patterns...)
+	for b.Loop() {
+		if w := t.Warnings(); len(w) != 0 {
+			b.Fatal(w[0])
+		}
+	}
+}
