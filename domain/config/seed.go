@@ -49,13 +49,19 @@ func SeededAccess(l policy.Listener) policy.HostAccessTable {
 func seededPolicies() []policy.MailFlowPolicy {
 	return []policy.MailFlowPolicy{
 		{Name: policyAccepted, Action: policy.ActionAccept, Description: "Mail for hosted domains."},
-		{Name: policyTrusted, Action: policy.ActionAccept, Description: "Mail for hosted domains, with high limits.",
-			FlowParameters: policy.FlowParameters{MessagesPerConnection: 100_000, RecipientsPerMessage: 10_000, ConnectionsPerAddress: 10_000}},
-		{Name: policyThrottled, Action: policy.ActionAccept, Description: "Mail for hosted domains, slowly.",
-			FlowParameters: policy.FlowParameters{MessagesPerConnection: 10, RecipientsPerMessage: 100, RecipientsPerHour: 200, ConnectionsPerAddress: 2}},
+		{
+			Name: policyTrusted, Action: policy.ActionAccept, Description: "Mail for hosted domains, with high limits.",
+			FlowParameters: policy.FlowParameters{MessagesPerConnection: 100_000, RecipientsPerMessage: 10_000, ConnectionsPerAddress: 10_000},
+		},
+		{
+			Name: policyThrottled, Action: policy.ActionAccept, Description: "Mail for hosted domains, slowly.",
+			FlowParameters: policy.FlowParameters{MessagesPerConnection: 10, RecipientsPerMessage: 100, RecipientsPerHour: 200, ConnectionsPerAddress: 2},
+		},
 		{Name: policyBlocked, Action: policy.ActionReject, Description: "No mail."},
-		{Name: policyRelayed, Action: policy.ActionRelay, Description: "Mail to anywhere.",
-			FlowParameters: policy.FlowParameters{MessagesPerConnection: 100_000, ConnectionsPerAddress: 10_000}},
+		{
+			Name: policyRelayed, Action: policy.ActionRelay, Description: "Mail to anywhere.",
+			FlowParameters: policy.FlowParameters{MessagesPerConnection: 100_000, ConnectionsPerAddress: 10_000},
+		},
 	}
 }
 
