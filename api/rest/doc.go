@@ -39,6 +39,8 @@
 //	@tag.description	The queue, what is done to it, and what became of finished messages.
 //	@tag.name		Certificates
 //	@tag.description	The digital identity of the gateway.
+//	@tag.name		Accounts
+//	@tag.description	Who may call, and by which credentials.
 //	@tag.name		Changes
 //	@tag.description	The history of the configuration.
 //	@tag.name		Gateway

@@ -35,6 +35,7 @@ type fixture struct {
 	api     *API
 	config  *config.Service
 	certs   *certificate.Service
+	people  *account.Service
 	log     *lockedBuffer
 	queue   *memoryQueue
 	hosts   *oneHour
@@ -48,6 +49,7 @@ func newFixture(t *testing.T) *fixture {
 	f := &fixture{t: t, log: new(lockedBuffer)}
 	f.config, _ = configtest.Seeded(t)
 	f.certs = newCertificates()
+	f.people = newAccounts()
 	f.queue, f.hosts, f.probes = newQueue(), new(oneHour), new(probes)
 	f.api = New(f.parts())
 	f.server = httptest.NewServer(f.api.Handler())
@@ -63,6 +65,7 @@ func (f *fixture) parts() Config {
 		Now: time.Now, Version: "test", Measure: f.measure,
 		Authenticator: tokens{}, Configuration: f.config, Revisions: f.config, Snapshot: f.config.Snapshot,
 		Certificates: f.certs, CertificateWriter: f.certs,
+		Tokens: f.people, Administrators: f.people,
 		Messages: f.queue, MessageActor: f.queue, OneHourList: f.hosts,
 		Listeners: func() []ListenerStatus {
 			return []ListenerStatus{{Name: "inbound", Address: "127.0.0.1:2525", Connections: 3}, {Name: "outbound", Address: "127.0.0.1:0", Problem: "the port is taken"}}

@@ -45,6 +45,8 @@ func (a *API) operations() []operation {
 		a.settingsOperations(),
 		a.noTLSHostsOperations(),
 		a.certificatesOperations(),
+		a.tokensOperations(),
+		a.administratorsOperations(),
 		a.messagesOperations(),
 		a.messageActionsOperations(),
 		a.deliveriesOperations(),

@@ -40,6 +40,8 @@ type Config struct {
 	Snapshot          func() *config.Snapshot
 	Certificates      CertificateReader
 	CertificateWriter CertificateWriter
+	Tokens            Tokens
+	Administrators    Administrators
 	Messages          MessageReader
 	MessageActor      MessageActor
 	OneHourList       OneHourList
@@ -66,6 +68,8 @@ type API struct {
 	snapshot          func() *config.Snapshot
 	certificates      CertificateReader
 	certificateWriter CertificateWriter
+	tokens            Tokens
+	administrators    Administrators
 	messages          MessageReader
 	messageActor      MessageActor
 	oneHour           OneHourList
@@ -98,6 +102,7 @@ func New(c Config) *API {
 		log: c.Log, now: c.Now, version: c.Version, started: c.Now(),
 		auth: c.Authenticator, config: c.Configuration, revisions: c.Revisions, snapshot: c.Snapshot,
 		certificates: c.Certificates, certificateWriter: c.CertificateWriter,
+		tokens: c.Tokens, administrators: c.Administrators,
 		messages: c.Messages, messageActor: c.MessageActor, oneHour: c.OneHourList,
 		listenerStatus: c.Listeners, explainDomain: c.ExplainDestination, explainClient: c.ExplainClient,
 		notReady: c.NotReady,
