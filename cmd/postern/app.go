@@ -221,6 +221,7 @@ func (a *App) makeManagement(ctx context.Context) error {
 		Certificates: a.certificates, CertificateWriter: a.certificates,
 		Messages: a.database.Queue(), MessageActor: a.queue, OneHourList: oneHourView{a.oneHour},
 		Listeners: a.listenerStatus, ExplainDestination: a.deliverer.Explain, ExplainClient: a.engine.ExplainClient,
+		ExplainMessage: a.deliverer.ExplainMessage, Verify: outbound.NewVerifier(a.deliverer).Verify,
 		Measure: ops.NewRequestMeter(a.registry).Measure, NotReady: a.notReady,
 	})
 	calls := xmlrpc.NewServer(xmlrpc.Services{
