@@ -38,6 +38,8 @@ type DestinationExplanation struct {
 	Control DestinationControl `json:"destination_control" validate:"required"`
 	// ControlOrigins say where each field of the destination control comes from.
 	ControlOrigins []FieldOrigin `json:"destination_control_origins" validate:"required"`
+	// LeftOut says which next hops are not tried because DNS leads back to this system (B33).
+	LeftOut string `json:"left_out,omitempty"`
 	// Outcome ends a delivery before any host is tried, as a null MX does; absent where hosts are tried.
 	Outcome *delivery.Outcome `json:"outcome,omitempty"`
 	// Candidates are the addresses that would be tried, in that order.
@@ -214,7 +216,7 @@ func (a *API) explainConnection(c echo.Context) (*ClientExplanation, error) {
 func showDestination(d probe.Destination) *DestinationExplanation {
 	shown := &DestinationExplanation{
 		Domain: d.Domain, Revision: d.Revision, TLSSettings: TLSSettings(d.TLS), Control: DestinationControl(d.Control),
-		ControlOrigins: []FieldOrigin{}, MX: showMX(d.MX), Outcome: d.Outcome, Candidates: []CandidateExplanation{},
+		ControlOrigins: []FieldOrigin{}, MX: showMX(d.MX), LeftOut: d.LeftOut, Outcome: d.Outcome, Candidates: []CandidateExplanation{},
 	}
 	if d.Route != nil {
 		route := Route(*d.Route)
@@ -249,7 +251,7 @@ func showCandidate(c probe.Candidate) CandidateExplanation {
 	}
 	if c.Address != "" {
 		c.Decision.Reasons = orEmpty(c.Decision.Reasons)
-		shown.Decision, shown.Summary = &c.Decision, summaryOfDecision(c.Decision)
+		shown.Decision, shown.Summary = &c.Decision, summaryOfCandidate(c)
 	}
 	for _, rung := range c.Ladder {
 		shown.Ladder = append(shown.Ladder, showRung(rung))
@@ -259,6 +261,15 @@ func showCandidate(c probe.Candidate) CandidateExplanation {
 
 func showRung(r probe.Rung) LadderRung {
 	return LadderRung{TLSLevel: r.Level, SmallClientHello: r.SmallClientHello}
+}
+
+// summaryOfCandidate says in a sentence how mail to the address would leave.
+func summaryOfCandidate(c probe.Candidate) string {
+	// B24: a listed address is used in clear where the decision grants it.
+	if c.OneHourListed && c.Decision.Level != policy.TLSNone && len(c.Ladder) > 0 && c.Ladder[0].Level == policy.TLSNone {
+		return "Mail leaves in clear: a handshake failed, and the address is on the one-hour list."
+	}
+	return summaryOfDecision(c.Decision)
 }
 
 // summaryOfDecision says a decision in a sentence (B22).

@@ -24,6 +24,9 @@ type Destination struct {
 	Control    policy.DestinationControl
 	Origins    []policy.FieldOrigin
 	Candidates []Candidate
+	// LeftOut says which next hops are not tried because DNS leads back to this
+	// system (B33); empty where it does not.
+	LeftOut string
 	// Outcome ends a delivery before any host is tried, as a null MX does; nil
 	// where hosts are tried.
 	Outcome *delivery.Outcome

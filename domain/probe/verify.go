@@ -91,7 +91,9 @@ type Connection struct {
 // Step is one step of a connection: a command with its reply, or what lies
 // between the commands.
 type Step struct {
-	Name     string // connect, greeting, a verb, handshake or verify
+	Name string // connect, greeting, a verb, handshake or verify
+	// OK says that it went well. One that did not may still be no failure, where
+	// TLS or the certificate is not mandatory.
 	OK       bool
 	Result   string // foreign text in it is quoted and bounded
 	Duration time.Duration

@@ -179,7 +179,7 @@ func (d *Deliverer) verify(ctx context.Context, s *session, chain []*x509.Certif
 		}
 	}
 	s.tls.Verified, s.tls.Verification = result.Verified, result.String()
-	t.trace.verified(result, len(t.decision.Checks) > 0)
+	t.trace.verified(result)
 	if result.Verified || len(t.decision.Checks) == 0 {
 		return nil
 	}

@@ -53,9 +53,9 @@ func (d *Deliverer) explain(ctx context.Context, m *delivery.Message, to destina
 	if to.domain != "" && e.Route == nil {
 		e.MX = d.explainMX(ctx, to.domain)
 	}
-	found, end := a.candidates(ctx)
-	e.Outcome = end
-	for _, c := range found {
+	found := a.candidates(ctx)
+	e.Outcome, e.LeftOut = found.end, found.leftOut
+	for _, c := range found.list {
 		e.Candidates = append(e.Candidates, a.explainCandidate(c))
 	}
 	return e
@@ -101,41 +101,52 @@ type candidate struct {
 }
 
 // candidates are those of an attempt, in the order in which it would try them.
-// An outcome ends the attempt before any is tried.
-func (a *attempt) candidates(ctx context.Context) ([]candidate, *delivery.Outcome) {
+type candidates struct {
+	list []candidate
+	// leftOut says what is not among them because it leads back to us.
+	leftOut string
+	// end is the outcome of an attempt that has none to try.
+	end *delivery.Outcome
+}
+
+func (a *attempt) candidates(ctx context.Context) (c candidates) {
 	plan, end := a.route(ctx, a.snapshot, a.to)
 	if end != nil {
-		return nil, end
+		return candidates{end: end}
 	}
-	var awake, asleep []candidate
+	var asleep []candidate
 	for i, tier := range plan.tiers {
 		found, own := a.tier(ctx, plan, tier, i+1)
-		if own { // B33
+		if own != nil { // B33
+			c.leftOut = own.hop.String() + " at " + own.addr.Addr().String() + " is this system: it and what has no better preference is left out"
 			break
 		}
-		for _, c := range found {
-			if c.resting {
-				asleep = append(asleep, c)
+		for _, each := range found {
+			if each.resting {
+				asleep = append(asleep, each)
 			} else {
-				awake = append(awake, c)
+				c.list = append(c.list, each)
 			}
 		}
 	}
-	all := append(awake, asleep...)
-	if len(all) == 0 {
-		return nil, loopOutcome()
+	if c.list = append(c.list, asleep...); len(c.list) == 0 {
+		c.end = loopOutcome()
 	}
-	return all, nil
+	return c
 }
 
-func (a *attempt) tier(ctx context.Context, p plan, tier []hop, preference int) (found []candidate, own bool) {
+// tier finds the candidates of one preference, and which of them leads back to
+// us, if one does.
+func (a *attempt) tier(ctx context.Context, p plan, tier []hop, preference int) (found []candidate, own *target) {
 	for _, h := range tier {
 		targets, f := a.resolve(ctx, h)
 		if f != nil {
 			found = append(found, candidate{target: target{hop: h}, preference: preference, failure: f})
 		}
 		for _, to := range targets {
-			own = own || p.byMX && a.leadsBack(a.snapshot, to.addr.Addr())
+			if p.byMX && a.leadsBack(a.snapshot, to.addr.Addr()) {
+				own = &to
+			}
 			_, asleep := a.resting.split([]target{to})
 			found = append(found, candidate{target: to, preference: preference, resting: len(asleep) > 0})
 		}

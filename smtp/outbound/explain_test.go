@@ -91,6 +91,28 @@ func TestExplainFollowsTheOrderOfTrial(t *testing.T) {
 	}
 }
 
+// B33: what leads back to us is left out, with all that is not better, and is
+// named.
+func TestExplainSaysWhatLeadsBack(t *testing.T) {
+	r := newRig(t)
+	r.domain("example.com", "a.example.com", "us.example.com", "c.example.com")
+	r.host("a.example.com", "192.0.2.1", nil)
+	r.host("us.example.com", "192.0.2.250", nil) // OwnAddresses
+	r.host("c.example.com", "192.0.2.3", nil)
+	e := r.Explain(t.Context(), "example.com")
+	if got := order(e); len(got) != 1 || e.Outcome != nil {
+		t.Errorf("%q, %v", got, e.Outcome)
+	}
+	const want = "us.example.com at 192.0.2.250 is this system: it and what has no better preference is left out"
+	if e.LeftOut != want {
+		t.Errorf("left out: %q", e.LeftOut)
+	}
+	r.domain("example.com", "us.example.com")
+	if e := r.Explain(t.Context(), "example.com"); e.Outcome == nil || e.Outcome.Enhanced != "5.4.6" || len(e.Candidates) != 0 {
+		t.Errorf("%+v", e)
+	}
+}
+
 func TestExplainMessage(t *testing.T) {
 	r := newRig(t, route(t, ".routed.test", "192.0.2.9"))
 	r.domain("example.com", "mx.example.com")

@@ -77,10 +77,9 @@ func (t *trace) shaken(state *tls.ConnectionState, f *failure) {
 	}
 }
 
-// verified notes the verdict on the certificate, which is no failure where the
-// decision has no check.
-func (t *trace) verified(result tlsverify.Result, decides bool) {
+// verified notes the verdict on the certificate, which is no failure by itself.
+func (t *trace) verified(result tlsverify.Result) {
 	if t != nil {
-		t.step("verify", result.Verified || !decides, result.String())
+		t.step("verify", result.Verified, result.String())
 	}
 }

@@ -99,38 +99,41 @@ func (a *attempt) routesTo(h hop) bool {
 	return route != nil && slices.ContainsFunc(route.NextHops, func(n policy.NextHop) bool { return hopOf(n) == h })
 }
 
-// verify tests the candidates, all at once so that one which keeps silent costs
-// the others nothing, and weighs what came of them as an attempt does.
+// verify tests the candidates and weighs what came of them as an attempt does.
 func (a *attempt) verify(ctx context.Context, q probe.Question, only *hop) probe.Verification {
 	v := probe.Verification{Domain: q.Domain.String(), Revision: a.snapshot.Revision}
-	var found []candidate
+	var found candidates
 	if only != nil {
 		v.Host = fmt.Sprintf("%s:%d", only, only.port)
-		found, _ = a.tier(ctx, plan{}, []hop{*only}, 1)
-	} else if found, v.Outcome = a.candidates(ctx); v.Outcome != nil {
-		return v
+		found.list, _ = a.tier(ctx, plan{}, []hop{*only}, 1)
+	} else {
+		found = a.candidates(ctx)
 	}
-	v.LeftOff = max(len(found)-maxTested, 0)
-	found = found[:len(found)-v.LeftOff]
-	results := make([]tested, len(found))
-	var tests sync.WaitGroup
-	for i, c := range found {
-		tests.Go(func() { results[i] = a.test(ctx, c) })
-	}
-	tests.Wait()
-	for _, r := range results {
+	v.Outcome, v.LeftOff = found.end, max(len(found.list)-maxTested, 0)
+	for _, r := range a.testAll(ctx, found.list[:len(found.list)-v.LeftOff]) {
 		v.Candidates = append(v.Candidates, r.report)
-		if r.failure == nil && v.ReadyAt == "" {
-			v.ReadyAt = r.report.Address
-		}
 		if r.failure != nil {
 			a.lose(r.failure, finding{decision: r.report.Decision})
+		} else if v.ReadyAt == "" {
+			v.ReadyAt = r.report.Address
 		}
 	}
 	if v.ReadyAt == "" && a.worst != nil {
 		v.Outcome = &a.worst.outcome
 	}
 	return v
+}
+
+// testAll tests all candidates at once, so that one which keeps silent costs the
+// others nothing.
+func (a *attempt) testAll(ctx context.Context, list []candidate) []tested {
+	results := make([]tested, len(list))
+	var tests sync.WaitGroup
+	for i, c := range list {
+		tests.Go(func() { results[i] = a.test(ctx, c) })
+	}
+	tests.Wait()
+	return results
 }
 
 // tested is a candidate with what came of it.
