@@ -255,7 +255,7 @@ func TestVerifyEndsInTime(t *testing.T) {
 			r.domain("example.com", "slow.example.com", "mx.example.com")
 			r.host("slow.example.com", "192.0.2.1", smtptest.NewMX(t, options))
 			r.host("mx.example.com", "192.0.2.2", smtptest.NewMX(t, smtptest.MXOptions{}))
-			v := r.ask(probe.Question{Domain: "example.com", Limit: 500 * time.Millisecond})
+			v := r.ask(probe.Question{Domain: "example.com", Limit: 2 * time.Second})
 			slow := v.Candidates[0]
 			if slow.Outcome == nil || slow.Outcome.Status != delivery.Deferred {
 				t.Fatalf("%+v", slow)
