@@ -76,6 +76,9 @@ func TestQueueSettles(t *testing.T) {
 	if diff := cmp.Diff(want, attempts[:1]); diff != "" {
 		t.Errorf("first attempt (-written +read):\n%s", diff)
 	}
+	if latest, err := q.LatestAttempts(t.Context(), m.ID, 1); err != nil || len(latest) != 1 || latest[0].ID != last.ID {
+		t.Errorf("the latest of %d attempts is %+v, %v", len(attempts), latest, err)
+	}
 	if rest, err := q.Attempts(t.Context(), m.ID, attempts[1].ID, 10); err != nil || len(rest) != 1 || rest[0].ID != last.ID {
 		t.Errorf("attempts above the second: %+v, %v", rest, err)
 	}

@@ -71,6 +71,7 @@ func (f *fixture) parts() Config {
 			return []ListenerStatus{{Name: "inbound", Address: "127.0.0.1:2525", Connections: 3}, {Name: "outbound", Address: "127.0.0.1:0", Problem: "the port is taken"}}
 		},
 		ExplainDestination: f.probes.destination, ExplainClient: f.probes.client,
+		ExplainMessage: f.probes.message, Verify: f.probes.verify,
 		NotReady: func(context.Context) []string { return f.reasons },
 	}
 }

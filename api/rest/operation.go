@@ -51,6 +51,7 @@ func (a *API) operations() []operation {
 		a.messageActionsOperations(),
 		a.deliveriesOperations(),
 		a.explainOperations(),
+		a.verifyOperations(),
 		a.revisionsOperations(),
 		a.statusOperations(),
 	)

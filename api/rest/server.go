@@ -10,6 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"postern/domain/config"
+	"postern/domain/delivery"
 	"postern/domain/mailaddr"
 	"postern/domain/probe"
 )
@@ -51,6 +52,11 @@ type Config struct {
 	// it (B71). An unknown listener is a NotFound error.
 	ExplainDestination func(context.Context, mailaddr.DomainName) probe.Destination
 	ExplainClient      func(listener string, client netip.Addr) (probe.Client, error)
+	// ExplainMessage does the same for the recipients of a message that wait.
+	ExplainMessage func(context.Context, *delivery.Message) []probe.MessageGroup
+	// Verify talks to hosts as a delivery would, up to MAIL (B71). A question
+	// that cannot be asked is an Invalid error.
+	Verify func(context.Context, probe.Question) (probe.Verification, error)
 	// NotReady returns the reasons why the gateway is not ready; none if it is.
 	NotReady func(context.Context) []string
 }
@@ -76,6 +82,8 @@ type API struct {
 	listenerStatus    func() []ListenerStatus
 	explainDomain     func(context.Context, mailaddr.DomainName) probe.Destination
 	explainClient     func(string, netip.Addr) (probe.Client, error)
+	explainMessage    func(context.Context, *delivery.Message) []probe.MessageGroup
+	verify            func(context.Context, probe.Question) (probe.Verification, error)
 	notReady          func(context.Context) []string
 
 	listeners            resource[Listener]
@@ -105,8 +113,8 @@ func New(c Config) *API {
 		tokens: c.Tokens, administrators: c.Administrators,
 		messages: c.Messages, messageActor: c.MessageActor, oneHour: c.OneHourList,
 		listenerStatus: c.Listeners, explainDomain: c.ExplainDestination, explainClient: c.ExplainClient,
-		notReady: c.NotReady,
-		measure:  c.Measure, rates: newRateLimiter(c.Now), echo: echo.New(),
+		explainMessage: c.ExplainMessage, verify: c.Verify, notReady: c.NotReady,
+		measure: c.Measure, rates: newRateLimiter(c.Now), echo: echo.New(),
 	}
 	a.makeResources()
 	a.echo.HTTPErrorHandler = func(err error, c echo.Context) { a.fail(c, err) }

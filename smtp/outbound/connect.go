@@ -34,6 +34,8 @@ type terms struct {
 	// limit is the number of messages that we send over one connection.
 	limit    int
 	revision int64
+	// trace notes the steps of a live test; nil in a delivery.
+	trace *trace
 }
 
 // keyFor names the sessions that may serve a delivery to the target.
@@ -73,7 +75,9 @@ func (t terms) checks() []policy.Check {
 func (d *Deliverer) open(ctx context.Context, to target, t terms) (*session, *failure) {
 	s := &session{key: t.keyFor(to), limit: t.limit}
 	f := d.dial(ctx, s, to, t)
+	t.trace.connected(to.addr, f)
 	if f == nil {
+		s.client.trace = t.trace
 		f = d.prepare(ctx, s, to, t)
 		if f != nil {
 			s.client.leave(f)
@@ -137,12 +141,17 @@ func (d *Deliverer) startTLS(ctx context.Context, s *session, to target, t terms
 	if f != nil {
 		return f
 	}
-	s.tls.Version = strings.ReplaceAll(tls.VersionName(state.Version), " ", "")
+	s.tls.Version = tlsVersion(state)
 	s.tls.Cipher = tls.CipherSuiteName(state.CipherSuite)
 	if f := d.verify(ctx, s, state.PeerCertificates, to, t); f != nil {
 		return f
 	}
 	return s.client.greetAgain(ctx)
+}
+
+// tlsVersion returns the version as records have it: TLS1.3.
+func tlsVersion(state *tls.ConnectionState) string {
+	return strings.ReplaceAll(tls.VersionName(state.Version), " ", "")
 }
 
 // tlsConfig is that of one handshake. Every certificate passes it: package
@@ -170,6 +179,7 @@ func (d *Deliverer) verify(ctx context.Context, s *session, chain []*x509.Certif
 		}
 	}
 	s.tls.Verified, s.tls.Verification = result.Verified, result.String()
+	t.trace.verified(result)
 	if result.Verified || len(t.decision.Checks) == 0 {
 		return nil
 	}
@@ -228,5 +238,6 @@ func (d *Deliverer) logConnection(ctx context.Context, s *session, to target, t 
 		slog.String("verification", s.tls.Verification),
 		slog.String("error", detail),
 		slog.Int64("revision", t.revision),
+		slog.Bool("live_test", t.trace != nil),
 	)
 }
