@@ -123,3 +123,20 @@ func TestAlertSettings(t *testing.T) {
 		}
 	}
 }
+
+// A smart host is either refused or a host with a port that can be dialled.
+func FuzzSmartHost(f *testing.F) {
+	for _, seed := range []string{"mail.example.com:587", "[::1]:25", "192.0.2.1", "a:b:c", ":", "[", "x:0"} {
+		f.Add(seed)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		s := AlertSettings{SmartHost: text}
+		hop, ok := s.NextHop()
+		if faulty := len(s.Validate()) > 0; text != "" && faulty == ok {
+			t.Fatalf("%q: a next hop is %v, faulty %v", text, ok, faulty)
+		}
+		if ok && (hop.Host == "" || hop.PortOrDefault() < 1 || hop.PortOrDefault() > 65535) {
+			t.Fatalf("%q: %+v", text, hop)
+		}
+	})
+}
