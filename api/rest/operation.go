@@ -49,6 +49,9 @@ func (a *API) operations() []operation {
 		a.messageActionsOperations(),
 		a.deliveriesOperations(),
 		a.explainOperations(),
+		a.alertsOperations(),
+		a.alertRecipientsOperations(),
+		a.alertSettingsOperations(),
 		a.revisionsOperations(),
 		a.statusOperations(),
 	)
