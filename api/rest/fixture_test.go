@@ -20,6 +20,7 @@ import (
 	"postern/api/rest/resttest"
 	"postern/domain"
 	"postern/domain/account"
+	"postern/domain/alert"
 	"postern/domain/certificate"
 	"postern/domain/config"
 	"postern/domain/config/configtest"
@@ -40,6 +41,7 @@ type fixture struct {
 	queue   *memoryQueue
 	hosts   *oneHour
 	probes  *probes
+	alerts  *alert.Service
 	metered sync.Map // of operation and status, such as "getStatus 200"
 	reasons []string
 }
@@ -51,6 +53,7 @@ func newFixture(t *testing.T) *fixture {
 	f.certs = newCertificates()
 	f.people = newAccounts()
 	f.queue, f.hosts, f.probes = newQueue(), new(oneHour), new(probes)
+	f.alerts = newAlerts(t)
 	f.api = New(f.parts())
 	f.server = httptest.NewServer(f.api.Handler())
 	t.Cleanup(f.server.Close)
@@ -66,7 +69,7 @@ func (f *fixture) parts() Config {
 		Authenticator: tokens{}, Configuration: f.config, Revisions: f.config, Snapshot: f.config.Snapshot,
 		Certificates: f.certs, CertificateWriter: f.certs,
 		Tokens: f.people, Administrators: f.people,
-		Messages: f.queue, MessageActor: f.queue, OneHourList: f.hosts,
+		Messages: f.queue, MessageActor: f.queue, OneHourList: f.hosts, Alerts: f.alerts,
 		Listeners: func() []ListenerStatus {
 			return []ListenerStatus{{Name: "inbound", Address: "127.0.0.1:2525", Connections: 3}, {Name: "outbound", Address: "127.0.0.1:0", Problem: "the port is taken"}}
 		},

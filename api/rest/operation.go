@@ -52,6 +52,9 @@ func (a *API) operations() []operation {
 		a.deliveriesOperations(),
 		a.explainOperations(),
 		a.verifyOperations(),
+		a.alertsOperations(),
+		a.alertRecipientsOperations(),
+		a.alertSettingsOperations(),
 		a.revisionsOperations(),
 		a.statusOperations(),
 	)

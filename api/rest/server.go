@@ -46,6 +46,7 @@ type Config struct {
 	Messages          MessageReader
 	MessageActor      MessageActor
 	OneHourList       OneHourList
+	Alerts            Alerts
 	// Listeners returns how the listeners are doing, sorted by name.
 	Listeners func() []ListenerStatus
 	// ExplainDestination and ExplainClient say what would happen, without doing
@@ -79,6 +80,7 @@ type API struct {
 	messages          MessageReader
 	messageActor      MessageActor
 	oneHour           OneHourList
+	alerts            Alerts
 	listenerStatus    func() []ListenerStatus
 	explainDomain     func(context.Context, mailaddr.DomainName) probe.Destination
 	explainClient     func(string, netip.Addr) (probe.Client, error)
@@ -98,6 +100,8 @@ type API struct {
 	queueSettings        resource[QueueSettings]
 	dnsSettings          resource[DNSSettings]
 	outboundSettings     resource[OutboundSettings]
+	alertSettings        resource[AlertSettings]
+	alertRecipients      resource[AlertRecipient]
 
 	measure func(operation string, status int, took time.Duration)
 	rates   *rateLimiter
@@ -111,7 +115,7 @@ func New(c Config) *API {
 		auth: c.Authenticator, config: c.Configuration, revisions: c.Revisions, snapshot: c.Snapshot,
 		certificates: c.Certificates, certificateWriter: c.CertificateWriter,
 		tokens: c.Tokens, administrators: c.Administrators,
-		messages: c.Messages, messageActor: c.MessageActor, oneHour: c.OneHourList,
+		messages: c.Messages, messageActor: c.MessageActor, oneHour: c.OneHourList, alerts: c.Alerts,
 		listenerStatus: c.Listeners, explainDomain: c.ExplainDestination, explainClient: c.ExplainClient,
 		explainMessage: c.ExplainMessage, verify: c.Verify, notReady: c.NotReady,
 		measure: c.Measure, rates: newRateLimiter(c.Now), echo: echo.New(),
@@ -136,6 +140,8 @@ func (a *API) makeResources() {
 	a.queueSettings = newQueueSettings(a)
 	a.dnsSettings = newDNSSettings(a)
 	a.outboundSettings = newOutboundSettings(a)
+	a.alertSettings = newAlertSettings(a)
+	a.alertRecipients = newAlertRecipients(a)
 }
 
 // Handler returns the API as a handler for every path that it has; all other

@@ -66,6 +66,7 @@ type App struct {
 	oneHour      *outbound.OneHourList
 	deliverer    *outbound.Deliverer
 	queue        *queue.Queue
+	alerts       alerts
 	engine       *smtp.Engine
 	registry     *prometheus.Registry
 	management   *http.Server
@@ -152,7 +153,7 @@ func newTimeOrderedID() string { return uuid.Must(uuid.NewV7()).String() }
 
 func (a *App) newMessageID() delivery.MessageID { return a.ids.Next(time.Now(), rand.Uint32()) }
 
-func (a *App) makeOutbound(context.Context) error {
+func (a *App) makeOutbound(ctx context.Context) error {
 	a.resolver = newResolver(a.config.Snapshot())
 	a.oneHour = outbound.NewOneHourList(time.Now)
 	trust, err := tlsverify.SystemTrust()
@@ -172,10 +173,14 @@ func (a *App) makeOutbound(context.Context) error {
 		Timeouts:          outbound.DefaultTimeouts(),
 		Pool:              outbound.DefaultPoolLimits(),
 	})
+	if err := a.makeAlerts(ctx); err != nil {
+		return err
+	}
 	stored := a.database.Queue()
 	a.queue = queue.New(queue.Dependencies{
 		Store: stored, Archive: stored, Spooler: stored, Transport: a.deliverer, Snapshot: a.config.Snapshot,
 		Logger: a.logger.With("log", "mail"), Now: time.Now, NewID: a.newMessageID, Grace: a.options.Grace / 2,
+		Observers: []queue.Observer{a.alerts.deliveries},
 	})
 	return nil
 }
@@ -223,7 +228,7 @@ func (a *App) makeManagement(ctx context.Context) error {
 		Messages: a.database.Queue(), MessageActor: a.queue, OneHourList: oneHourView{a.oneHour},
 		Listeners: a.listenerStatus, ExplainDestination: a.deliverer.Explain, ExplainClient: a.engine.ExplainClient,
 		ExplainMessage: a.deliverer.ExplainMessage, Verify: outbound.NewVerifier(a.deliverer).Verify,
-		Measure: ops.NewRequestMeter(a.registry).Measure, NotReady: a.notReady,
+		Measure: ops.NewRequestMeter(a.registry).Measure, NotReady: a.notReady, Alerts: a.alerts.service,
 	})
 	calls := xmlrpc.NewServer(xmlrpc.Services{
 		Version: version(), Authenticator: a.accounts, Configuration: a.config,
@@ -294,6 +299,7 @@ func (a *App) Start(ctx context.Context) {
 	})
 	a.engine.Start(ctx)
 	a.background.run(a.engine.Run)
+	a.startAlerts()
 	a.onStop(a.engine.Stop)
 	go func() {
 		if err := a.management.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {

@@ -27,6 +27,8 @@ type Dependencies struct {
 	// Grace is how long deliveries under way may go on when the queue stops; 0
 	// stands for 20 seconds.
 	Grace time.Duration
+	// Observers are told of settlements, one after the other; there may be none.
+	Observers []Observer
 }
 
 const defaultGrace = 20 * time.Second
@@ -61,7 +63,7 @@ func New(deps Dependencies) *Queue {
 func newScheduler(deps Dependencies, b *budget, c *clock) *scheduler {
 	s := &scheduler{
 		store: deps.Store, transport: deps.Transport, snapshot: deps.Snapshot,
-		clock: c, newID: deps.NewID, logger: deps.Logger, budget: b,
+		clock: c, newID: deps.NewID, logger: deps.Logger, budget: b, observers: deps.Observers,
 		notices: &notices{snapshot: deps.Snapshot, clock: c, now: deps.Now, newID: deps.NewID, logger: deps.Logger},
 		lanes:   map[mailaddr.DomainName]*lane{},
 		entries: map[delivery.MessageID]*entry{},

@@ -25,6 +25,7 @@ type scheduler struct {
 	newID     func() delivery.MessageID
 	logger    *slog.Logger
 	budget    *budget
+	observers []Observer
 	counters  counters
 
 	mu      sync.Mutex
