@@ -20,6 +20,8 @@ func cutVerb(line string) (verb, argument string) {
 func (l *leg) command(line string) error {
 	verb, argument := cutVerb(line)
 	switch {
+	case l.client.refusal != nil && verb != "QUIT":
+		return l.refuse(*l.client.refusal, verb, argument) // B17
 	case verb == "STARTTLS":
 		return l.commandStartTLS(argument)
 	case l.client.requireTLS && l.tls == nil && !allowedInClear(verb):
@@ -95,7 +97,7 @@ func (l *leg) commandStartTLS(argument string) error {
 	case argument != "":
 		return l.refuse(reply.StartTLSArgument(), "STARTTLS", argument)
 	}
-	config := l.client.handler.tlsConfig()
+	config := l.client.handler.tlsConfig(l.client.policy)
 	if config == nil {
 		return l.refuse(reply.TLSUnavailable(), "STARTTLS", argument)
 	}
