@@ -179,6 +179,9 @@ func (l *leg) edit(answer []byte) []byte {
 		return reply.Closing().Append(nil)
 	case verb == "MAIL" || verb == "RCPT" || verb == "DATA" || verb == "BDAT":
 		return mendCodes(answer)
+	case bytes.HasPrefix(answer, []byte("501 5.5.2 Bad command")):
+		// RFC 5321 §4.2.4: what is no command at all, of whatever length.
+		return reply.UnknownCommand().Append(nil)
 	}
 	return answer
 }

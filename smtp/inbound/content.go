@@ -126,7 +126,7 @@ func (c *content) endLine() {
 }
 
 func (c *content) endHeaderLine() {
-	c.header++ // the LF
+	c.header++       // the LF
 	if c.line == 1 { // only the CR
 		c.body = true
 		return

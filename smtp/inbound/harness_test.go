@@ -25,6 +25,7 @@ import (
 	"postern/domain/mailaddr"
 	"postern/domain/policy"
 	"postern/smtp/keyring"
+	"postern/smtp/smtptest"
 )
 
 // gateway is a listener on the real network, with a queue that remembers.
@@ -68,6 +69,8 @@ func newGateway(t *testing.T, s setup) *gateway {
 		l.Protocol = s.listener.Protocol
 	}
 	l.MaxConcurrency = s.listener.MaxConcurrency
+	l.CipherProfile, l.SessionTickets = s.listener.CipherProfile, s.listener.SessionTickets
+	l.ProxyProtocolFrom = s.listener.ProxyProtocolFrom
 	if s.access == nil {
 		s.access = []policy.SenderGroup{{Name: policy.AllGroup, Policy: "FLOW"}}
 	}
@@ -140,6 +143,12 @@ func (g *gateway) listen(t *testing.T, l policy.Listener) {
 			t.Errorf("sessions did not end: %v", err)
 		}
 	})
+}
+
+// clientAuthority is the trust anchor of a gateway for clients.
+func clientAuthority(ca *smtptest.CA) config.Edit {
+	anchor := policy.TrustAnchor{Name: "clients", Usage: policy.TrustClients, Certificate: string(ca.RootPEM())}
+	return config.Edit{Kind: config.KindTrustAnchor, Key: anchor.Name, Value: anchor}
 }
 
 func (g *gateway) addr() string { return g.socket.Addr().String() }
