@@ -47,6 +47,7 @@ type setup struct {
 	noTLS    bool // the master switch is off
 	noKey    bool // no certificate is active
 	names    map[string][]mailaddr.DomainName
+	resolver Names // instead of names
 }
 
 // flow is a mail flow policy "FLOW" with the TLS mode, for setups that need one.
@@ -59,6 +60,15 @@ func flow(mode policy.ListenerTLS) policy.MailFlowPolicy {
 // newGateway starts a public listener that hosts example.com; every client gets
 // the policy FLOW unless the setup says otherwise.
 func newGateway(t *testing.T, s setup) *gateway {
+	t.Helper()
+	g := newGatewayWithoutSocket(t, s)
+	l, _ := g.config.Snapshot().Listener("test")
+	g.listen(t, l)
+	return g
+}
+
+// newGatewayWithoutSocket is for tests that hand over connections themselves.
+func newGatewayWithoutSocket(t *testing.T, s setup) *gateway {
 	t.Helper()
 	service, _ := configtest.Seeded(t)
 	l := policy.Listener{
@@ -87,17 +97,19 @@ func newGateway(t *testing.T, s setup) *gateway {
 	g := &gateway{spool: &spool{}, config: service, log: new(bytes.Buffer)}
 	g.deps = dependencies(t, g, s)
 	g.use(t)
-	g.listen(t, l)
 	return g
 }
 
 func dependencies(t *testing.T, g *gateway, s setup) Dependencies {
 	t.Helper()
 	var ids delivery.IDSource
+	if s.resolver == nil {
+		s.resolver = staticNames(s.names)
+	}
 	return Dependencies{
 		Snapshot: g.config.Snapshot,
 		Queue:    g.spool,
-		Names:    staticNames(s.names),
+		Names:    s.resolver,
 		Keys:     newRing(t, s.noKey),
 		Limits:   NewLimits(),
 		Metrics:  NewMetrics(prometheus.NewRegistry()),
