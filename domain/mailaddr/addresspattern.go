@@ -21,7 +21,7 @@ type AddressPattern struct {
 
 // ParseAddressPattern parses one pattern.
 func ParseAddressPattern(s string) (AddressPattern, error) {
-	if host, any := strings.CutPrefix(s, "@"); any {
+	if host, whole := strings.CutPrefix(s, "@"); whole {
 		return parseAddressesOf(s, host)
 	}
 	m, err := ParseMailbox(s)

@@ -95,7 +95,7 @@ func TestTCPQueue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer socket.Close()
+	defer func() { _ = socket.Close() }()
 	if n := connectable(t, socket.Addr().String()); n > 3 {
 		t.Errorf("%d connections wait in a queue of 2", n)
 	}

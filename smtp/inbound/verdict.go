@@ -46,8 +46,10 @@ func (h *Handler) judge(addr netip.Addr, names []mailaddr.DomainName) (verdict, 
 		v.policy = p
 		v.requireTLS = p.TLS == policy.ListenerTLSRequired
 		// B25: STARTTLS is hidden from exempt clients, B1: from all while TLS is
-		// switched off. What is required stays required (B26).
-		v.offerTLS = p.TLS >= policy.ListenerTLSPreferred && h.tls != nil && v.exemption == nil
+		// switched off. What is required stays required (B26). Implicit TLS needs
+		// no STARTTLS.
+		v.offerTLS = p.TLS >= policy.ListenerTLSPreferred && h.tls != nil && v.exemption == nil &&
+			h.listener.Protocol == policy.ProtocolSMTP
 		v.certificate = demandOf(p, v.requireTLS)
 		return v, true
 	}
