@@ -126,6 +126,10 @@ type ClientExplanation struct {
 	OffersSTARTTLS bool `json:"offers_starttls"`
 	// RequiresTLS is whether commands get 530 before TLS (B15, B26).
 	RequiresTLS bool `json:"requires_tls"`
+	// ClientCertificate is what the handshake asks of the client: nothing, a valid certificate or none, or a valid one (B17).
+	ClientCertificate probe.CertificateDemand `json:"client_certificate" validate:"required" swaggertype:"string" enums:"not_requested,verified_if_shown,required"`
+	// Proxy is the entry of the listener's PROXY trust list that holds the address: a PROXY header is required from it, and the address in there is judged instead (B11).
+	Proxy string `json:"proxy_protocol_from,omitempty"`
 	// Exemption is the STARTTLS exemption in force for the client (B25).
 	Exemption *STARTTLSExemption `json:"starttls_exemption,omitempty"`
 	// Reasons are the rules that led to all that.
@@ -293,6 +297,7 @@ func showClient(c probe.Client) *ClientExplanation {
 		Names: orEmpty(c.Names), NamesProblem: c.NamesProblem, SenderGroups: []MatchedGroup{},
 		MailFlowPolicy: showMailFlowPolicy(c.Policy),
 		OffersSTARTTLS: c.OffersSTARTTLS, RequiresTLS: c.RequiresTLS, Reasons: orEmpty(c.Reasons),
+		ClientCertificate: c.Certificate, Proxy: c.Proxy,
 	}
 	for _, group := range c.Groups {
 		shown.SenderGroups = append(shown.SenderGroups, MatchedGroup(group))

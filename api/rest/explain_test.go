@@ -128,12 +128,14 @@ func TestExplainClient(t *testing.T) {
 		Listener: "inbound", Address: "192.0.2.1", Revision: 3, NamesProblem: "SERVFAIL",
 		Groups:      []probe.Group{{Name: "ALL", Policy: "ACCEPTED", Action: policy.ActionAccept}},
 		Policy:      policy.MailFlowPolicy{Name: "ACCEPTED", Action: policy.ActionAccept},
+		Certificate: probe.CertificateRequired, Proxy: "192.0.2.0/24",
 		RequiresTLS: true, Exemption: &policy.STARTTLSEntry{Pattern: pattern, Reason: "broken"},
 		Reasons: []policy.Reason{{Rule: "starttls_exemption", Asks: "off"}},
 	}}
 	got := decoded[explanation](f.call("GET", "/api/v1/tls/explain?listener=inbound&client=::ffff:192.0.2.1", "").want(http.StatusOK)).Client
 	exemption, _ := got["starttls_exemption"].(map[string]any)
-	if exemption["reason"] != "broken" || got["requires_tls"] != true || got["names_problem"] != "SERVFAIL" {
+	if exemption["reason"] != "broken" || got["requires_tls"] != true || got["names_problem"] != "SERVFAIL" ||
+		got["client_certificate"] != "required" || got["proxy_protocol_from"] != "192.0.2.0/24" {
 		t.Errorf("%+v", got)
 	}
 	if group := got["sender_groups"].([]any)[0].(map[string]any); group["name"] != "ALL" || group["action"] != "accept" {

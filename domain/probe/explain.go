@@ -107,8 +107,24 @@ type Client struct {
 	// Exemption is the entry of the STARTTLS exemption list in force for the
 	// client; nil where none is (B25).
 	Exemption *policy.STARTTLSEntry
-	Reasons   []policy.Reason
+	// Certificate is what a handshake asks of the client (B17).
+	Certificate CertificateDemand
+	// Proxy is the entry of the PROXY trust list that holds the address: what
+	// connects from it must begin with a PROXY header, and is judged by the
+	// address in there (B11). Empty where none does.
+	Proxy   string
+	Reasons []policy.Reason
 }
+
+// CertificateDemand is what becomes of a client's certificate (B17).
+type CertificateDemand string
+
+// The demands.
+const (
+	CertificateIgnored  CertificateDemand = "not_requested"
+	CertificateVerified CertificateDemand = "verified_if_shown"
+	CertificateRequired CertificateDemand = "required"
+)
 
 // Group is a sender group that matches a client.
 type Group struct {
