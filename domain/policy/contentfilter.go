@@ -67,15 +67,21 @@ const (
 // FilterCondition is one condition of a content filter. A header field that is
 // missing meets no condition; with Not it meets them all.
 type FilterCondition struct {
-	Field    FilterField    `json:"field"`
-	Header   string         `json:"header,omitempty"` // name, for FieldHeader
+	// Field is the part of the message to look at.
+	Field FilterField `json:"field"`
+	// Header is the name of the header field, where the field is header.
+	Header string `json:"header,omitempty"`
+	// Operator is how to compare: texts by contains, equals or matches, the size
+	// by greater or less.
 	Operator FilterOperator `json:"operator"`
-	// Value is a text, or for OperatorMatches an RE2 regular expression.
+	// Value is the text to compare with; for matches a regular expression (RE2).
 	Value string `json:"value,omitempty"`
-	// Octets is what a size is compared with.
-	Octets        int64 `json:"octets,omitempty"`
-	CaseSensitive bool  `json:"case_sensitive,omitempty"`
-	Not           bool  `json:"not,omitempty"`
+	// Octets is the size to compare with.
+	Octets int64 `json:"octets,omitempty"`
+	// CaseSensitive is whether the case of letters counts.
+	CaseSensitive bool `json:"case_sensitive,omitempty"`
+	// Not is whether the condition is turned round.
+	Not bool `json:"not,omitempty"`
 }
 
 // String returns the condition in words, such as: not subject contains "x".
@@ -111,11 +117,13 @@ const (
 
 // FilterAction is one action of a content filter.
 type FilterAction struct {
+	// Action is what to do.
 	Action FilterActionKind `json:"action"`
-	// Header and Value are the field that ActionAddHeader adds.
+	// Header is the name of the header field that add_header adds.
 	Header string `json:"header,omitempty"`
-	Value  string `json:"value,omitempty"`
-	// Text is what ActionRejectMessage answers; empty: DefaultRejectText.
+	// Value is what that field says.
+	Value string `json:"value,omitempty"`
+	// Text is what reject answers; empty: words of ours.
 	Text string `json:"text,omitempty"`
 }
 
@@ -126,7 +134,9 @@ const DefaultRejectText = "message refused by a content filter"
 // HeaderField is one field of a message header, in the form in which it is
 // written.
 type HeaderField struct {
-	Name  string `json:"name"`
+	// Name of the field.
+	Name string `json:"name"`
+	// Value is what the field says.
 	Value string `json:"value"`
 }
 
