@@ -8,11 +8,11 @@ import (
 )
 
 func TestSpooledBodiesTakeOctetsInBetween(t *testing.T) {
+	q := newMail(t)
 	content := bytes.Repeat([]byte("0123456789abcdef"), 3*spoolBuffer/16+7)
 	for _, offset := range []int{0, 1, 100, spoolBuffer, len(content) - 1, len(content)} {
 		for _, octets := range []int{1, 50, spoolBuffer + 3} {
 			t.Run(fmt.Sprint(offset, " ", octets), func(t *testing.T) {
-				q := newMail(t)
 				m := q.message("", "ben@example.net")
 				w, err := q.Spool(m.ID)
 				if err != nil {

@@ -186,8 +186,10 @@ func TestActionsOfContentFilters(t *testing.T) { // B55, B59
 		},
 		{
 			name: "a match does not end the list", filters: []ContentFilter{
-				{Conditions: forBert, Actions: flag}, {Conditions: everyone, Actions: add("X-One")},
-				{Conditions: everyone, Actions: hold}, {Conditions: everyone, Actions: add("X-Two")},
+				{Conditions: forBert, Actions: flag},
+				{Conditions: everyone, Actions: add("X-One")},
+				{Conditions: everyone, Actions: hold},
+				{Conditions: everyone, Actions: add("X-Two")},
 			},
 			want: FilterVerdict{
 				RequireTLS: []bool{false, true}, Hold: true,
