@@ -43,6 +43,8 @@ func (a *API) operations() []operation {
 		a.starttlsExemptionsOperations(),
 		a.starttlsRequirementsOperations(),
 		a.settingsOperations(),
+		a.requireTLSSettingsOperations(),
+		a.contentFiltersOperations(),
 		a.noTLSHostsOperations(),
 		a.certificatesOperations(),
 		a.tokensOperations(),

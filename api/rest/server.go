@@ -90,6 +90,7 @@ type API struct {
 
 	listeners            resource[Listener]
 	senderGroups         resource[SenderGroups]
+	senderGroupMembers   orderedList[SenderGroup]
 	mailFlowPolicies     resource[MailFlowPolicy]
 	domains              resource[HostedDomain]
 	destinationControls  resource[DestinationControl]
@@ -102,6 +103,9 @@ type API struct {
 	outboundSettings     resource[OutboundSettings]
 	alertSettings        resource[AlertSettings]
 	alertRecipients      resource[AlertRecipient]
+	requireTLSSettings   resource[RequireTLSSettings]
+	contentFilters       resource[ContentFilters]
+	contentFilterMembers orderedList[ContentFilter]
 
 	measure func(operation string, status int, took time.Duration)
 	rates   *rateLimiter
@@ -130,6 +134,7 @@ func New(c Config) *API {
 func (a *API) makeResources() {
 	a.listeners = newListeners(a)
 	a.senderGroups = newSenderGroups(a)
+	a.senderGroupMembers = newSenderGroupMembers(a)
 	a.mailFlowPolicies = newMailFlowPolicies(a)
 	a.domains = newDomains(a)
 	a.destinationControls = newDestinationControls(a)
@@ -142,6 +147,9 @@ func (a *API) makeResources() {
 	a.outboundSettings = newOutboundSettings(a)
 	a.alertSettings = newAlertSettings(a)
 	a.alertRecipients = newAlertRecipients(a)
+	a.requireTLSSettings = newRequireTLSSettings(a)
+	a.contentFilters = newContentFilters(a)
+	a.contentFilterMembers = newContentFilterMembers(a)
 }
 
 // Handler returns the API as a handler for every path that it has; all other

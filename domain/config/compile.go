@@ -123,6 +123,15 @@ func compileAlertRecipient(b *builder, key string, v Value) {
 	setSmall(b.next.recipients, key, as[policy.AlertRecipient](v))
 }
 
+// compileContentFilters replaces the whole chain: a message meets all filters in
+// order, so that there is nothing to share.
+func compileContentFilters(b *builder, _ string, v Value) {
+	b.next.filters = nil
+	if v != nil {
+		b.next.filters = policy.NewFilterChain(v.(policy.ContentFilters))
+	}
+}
+
 func compileAccess(b *builder, key string, v Value) {
 	b.own()
 	if v == nil {

@@ -31,7 +31,12 @@ const (
 	KindDomain              Kind = "domain"
 	KindTrustAnchor         Kind = "trust_anchor"
 	KindAlertRecipient      Kind = "alert_recipient"
+	KindContentFilters      Kind = "content_filters" // key: ContentFiltersKey
 )
+
+// ContentFiltersKey is the key of the one list of content filters: their order is
+// part of the item (B59).
+const ContentFiltersKey = "default"
 
 // Item is a stored configuration item.
 type Item struct {

@@ -44,6 +44,8 @@ func kindOf(k Kind, key string) (kind, bool) {
 		return kind{decodeAs[policy.TrustAnchor], keyBy(func(a policy.TrustAnchor) string { return a.Name }), compileTrustAnchor}, true
 	case KindAlertRecipient:
 		return kind{decodeAs[policy.AlertRecipient], keyBy(func(r policy.AlertRecipient) string { return r.Name }), compileAlertRecipient}, true
+	case KindContentFilters:
+		return kind{decodeAs[policy.ContentFilters], func(Value) string { return ContentFiltersKey }, compileContentFilters}, true
 	}
 	return kind{}, false
 }
@@ -55,6 +57,8 @@ const (
 	SectionDNS      = "dns"
 	SectionOutbound = "outbound"
 	SectionAlerts   = "alerts"
+
+	SectionRequireTLS = "requiretls"
 )
 
 func settingsKind(section string) (kind, bool) {
@@ -69,6 +73,8 @@ func settingsKind(section string) (kind, bool) {
 		return sectionKind(func(s *policy.Settings) *policy.OutboundSettings { return &s.Outbound }), true
 	case SectionAlerts:
 		return sectionKind(func(s *policy.Settings) *policy.AlertSettings { return &s.Alerts }), true
+	case SectionRequireTLS:
+		return sectionKind(func(s *policy.Settings) *policy.RequireTLSSettings { return &s.RequireTLS }), true
 	}
 	return kind{}, false
 }

@@ -28,6 +28,7 @@ type Snapshot struct {
 	routes       hostTable[policy.Route]
 	exemptions   endpointTable[policy.STARTTLSEntry]
 	requirements endpointTable[policy.STARTTLSEntry]
+	filters      *policy.FilterChain // nil: no content filters
 }
 
 // access is the host access table of a listener, as written and as compiled.
@@ -101,6 +102,9 @@ func (s *Snapshot) Hosts(name mailaddr.DomainName) bool {
 
 // HostedDomains returns the number of hosted domains.
 func (s *Snapshot) HostedDomains() int { return s.domains.Len() }
+
+// ContentFilters returns the content filters, compiled (B59).
+func (s *Snapshot) ContentFilters() *policy.FilterChain { return s.filters }
 
 // Route returns the route for a recipient domain, nil where MX decides (B31).
 func (s *Snapshot) Route(name mailaddr.DomainName) *policy.Route { return s.routes.Lookup(name) }

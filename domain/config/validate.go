@@ -63,6 +63,8 @@ func (s *Service) validateInPlace(ctx context.Context, next *Snapshot, e Edit) (
 		faults = checkLastGroups(next, v)
 		warnings = append(warnExemptions(next, v), v.Warnings()...)
 		warnings = append(warnings, warnClientCertificates(next, v.FlowParameters)...)
+	case policy.ContentFilters:
+		warnings = warnFilters(next, v)
 	case policy.STARTTLSEntry:
 		faults = checkLists(next, e.Kind, v)
 	case policy.AlertRecipient:
@@ -175,6 +177,24 @@ func checkLists(next *Snapshot, k Kind, e policy.STARTTLSEntry) (f domain.Faults
 	}
 	if other.has(e.Pattern) {
 		f.Add("/pattern", "%s is in the STARTTLS %s list too: remove it from one of them", e.Pattern, name)
+	}
+	return f
+}
+
+// warnFilters tells of content filters that cannot do what they say.
+func warnFilters(next *Snapshot, l policy.ContentFilters) (f domain.Faults) {
+	for i, filter := range l.Filters {
+		for j, c := range filter.Conditions {
+			_, exists := next.listeners[c.Value]
+			if c.Field == policy.FieldListener && c.Operator == policy.OperatorEquals && !exists {
+				f.Add(fmt.Sprintf("/content_filters/%d/conditions/%d/value", i, j), "there is no listener %q", c.Value)
+			}
+		}
+		for j, a := range filter.Actions {
+			if a.Action == policy.ActionFlagRequireTLS && !next.Settings.RequireTLS.Enabled {
+				f.Add(fmt.Sprintf("/content_filters/%d/actions/%d/action", i, j), "does nothing while REQUIRETLS is switched off")
+			}
+		}
 	}
 	return f
 }

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -210,6 +211,13 @@ func (s *spool) all() []*delivery.Message {
 type spoolBody struct {
 	bytes.Buffer
 	spool *spool
+}
+
+func (b *spoolBody) Insert(offset int64, p []byte) error {
+	whole := slices.Insert(bytes.Clone(b.Bytes()), int(offset), p...)
+	b.Reset()
+	_, err := b.Write(whole)
+	return err
 }
 
 func (b *spoolBody) Finish() (delivery.Body, error) { return delivery.BytesBody(b.Bytes()), nil }

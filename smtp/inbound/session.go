@@ -169,7 +169,8 @@ func (s *session) allowed(to mailaddr.Mailbox) bool {
 }
 
 func (t *transaction) add(to mailaddr.Mailbox, options *gosmtp.RcptOptions) {
-	r := delivery.Recipient{Index: len(t.to), Address: to}
+	r := delivery.Recipient{Index: len(t.to)}
+	r.Address, r.RequireTLS = t.snapshot.Settings.RequireTLS.Tagged(to) // B55
 	words := make([]string, len(options.Notify))
 	for i, n := range options.Notify {
 		words[i] = string(n)
@@ -202,14 +203,21 @@ func (s *session) Data(io.Reader) error {
 		body.Abort()
 		return s.notStored(check.err)
 	}
+	if err := s.filter(body, check); err != nil {
+		body.Abort()
+		return err
+	}
 	return s.enqueue(body, check)
 }
 
 // receive reads the message into the body, behind our Received field.
 func (s *session) receive(body delivery.BodyWriter, t *transaction) (*content, error) {
-	p := s.leg.client.policy
-	check := &content{dst: body, maxBytes: p.MaxMessageBytes, maxHeader: p.MaxHeaderBytes, maxLine: p.MaxLineBytes}
-	if _, err := body.Write(s.received(t)); err != nil {
+	p, received := s.leg.client.policy, s.received(t)
+	check := &content{
+		dst: body, maxBytes: p.MaxMessageBytes, maxHeader: p.MaxHeaderBytes, maxLine: p.MaxLineBytes,
+		trace: int64(len(received)), keep: t.snapshot.ContentFilters().ReadsHeader(),
+	}
+	if _, err := body.Write(received); err != nil {
 		check.err = err
 	}
 	if err := s.leg.readBody(check); err != nil {

@@ -17,6 +17,7 @@ type attempt struct {
 	snapshot   *config.Snapshot
 	message    *delivery.Message
 	to         destination
+	requireTLS bool // the recipients are flagged (B55)
 	recipients []*addressee
 	record     delivery.Attempt
 	// worst is the candidate whose failure tells most; nil while none failed.
@@ -35,7 +36,8 @@ func (d *Deliverer) Deliver(ctx context.Context, m *delivery.Message, recipients
 	}
 	a.record = delivery.Attempt{Message: m.ID, At: d.Now(), Revision: a.snapshot.Revision}
 	if len(a.recipients) > 0 {
-		a.to = destinationOf(a.recipients[0].Address)
+		to := terminusOf(m, recipients[0])
+		a.to, a.requireTLS = to.destination, to.requireTLS
 		a.record.Decision.Domain = a.to.domain
 		a.run(ctx)
 	}
@@ -147,7 +149,7 @@ func (a *attempt) try(ctx context.Context, to target) {
 // (B27).
 func (a *attempt) terms(to target) terms {
 	in := a.snapshot.OutboundInputs(a.to.domain, to.host, to.addr.Addr(), a.Now())
-	in.RequireTLS = a.message.RequireTLS
+	in.RequireTLS = a.requireTLS
 	decision := policy.Effective(in)
 	return terms{
 		decision: decision,

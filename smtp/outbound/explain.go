@@ -14,7 +14,7 @@ import (
 // and connects to none (B71). What it says is what an attempt at that moment
 // would do.
 func (d *Deliverer) Explain(ctx context.Context, domain mailaddr.DomainName) probe.Destination {
-	return d.explain(ctx, new(delivery.Message), destination{domain: domain})
+	return d.explain(ctx, new(delivery.Message), terminus{destination: destination{domain: domain}})
 }
 
 // maxExplained bounds the groups of a message that are explained: each costs
@@ -34,7 +34,7 @@ func (d *Deliverer) ExplainMessage(ctx context.Context, m *delivery.Message) []p
 	for i, recipients := range d.Group(m, waiting) {
 		group := probe.MessageGroup{Recipients: recipients}
 		if i < maxExplained {
-			e := d.explain(ctx, m, destinationOf(m.Recipients[recipients[0]].Address))
+			e := d.explain(ctx, m, terminusOf(m, recipients[0]))
 			group.Destination = &e
 		}
 		groups = append(groups, group)
@@ -42,7 +42,7 @@ func (d *Deliverer) ExplainMessage(ctx context.Context, m *delivery.Message) []p
 	return groups
 }
 
-func (d *Deliverer) explain(ctx context.Context, m *delivery.Message, to destination) probe.Destination {
+func (d *Deliverer) explain(ctx context.Context, m *delivery.Message, to terminus) probe.Destination {
 	a := d.rehearse(m, to)
 	e := probe.Destination{Domain: to.String(), Revision: a.snapshot.Revision, TLS: a.snapshot.Settings.TLS}
 	e.Control, _ = a.snapshot.Control(to.domain)
@@ -62,8 +62,8 @@ func (d *Deliverer) explain(ctx context.Context, m *delivery.Message, to destina
 }
 
 // rehearse makes an attempt that will never hand anything over.
-func (d *Deliverer) rehearse(m *delivery.Message, to destination) *attempt {
-	a := &attempt{Deliverer: d, snapshot: d.Snapshot(), message: m, to: to}
+func (d *Deliverer) rehearse(m *delivery.Message, to terminus) *attempt {
+	a := &attempt{Deliverer: d, snapshot: d.Snapshot(), message: m, to: to.destination, requireTLS: to.requireTLS}
 	a.record.Decision.Domain = to.domain
 	return a
 }

@@ -16,13 +16,13 @@ import (
 func (d *Deliverer) Group(m *delivery.Message, recipients []int) [][]int {
 	snapshot := d.Snapshot()
 	var groups [][]int
-	known := map[destination]int{} // the group of a destination
+	known := map[terminus]int{} // the group of one
 	byKey := map[string]int{}
 	for _, i := range recipients {
-		to := destinationOf(m.Recipients[i].Address)
+		to := terminusOf(m, i)
 		group, seen := known[to]
 		if !seen {
-			key := d.groupKey(snapshot, to, m.RequireTLS)
+			key := d.groupKey(snapshot, to.destination, to.requireTLS)
 			if group, seen = byKey[key]; !seen {
 				group = len(groups)
 				groups = append(groups, nil)
@@ -35,6 +35,16 @@ func (d *Deliverer) Group(m *delivery.Message, recipients []int) [][]int {
 	return groups
 }
 
+// terminus is where a recipient's mail goes, and whether under REQUIRETLS (B55).
+type terminus struct {
+	destination
+	requireTLS bool
+}
+
+func terminusOf(m *delivery.Message, recipient int) terminus {
+	return terminus{destinationOf(m.Recipients[recipient].Address), m.RequiresTLS(recipient)}
+}
+
 // groupKey is equal for destinations that share next hops and requirement.
 func (d *Deliverer) groupKey(snapshot *config.Snapshot, to destination, requireTLS bool) string {
 	var route *policy.Route
@@ -42,7 +52,7 @@ func (d *Deliverer) groupKey(snapshot *config.Snapshot, to destination, requireT
 		route = snapshot.Route(to.domain)
 	}
 	if route == nil {
-		return fmt.Sprintf("to %s %s", to.domain, to.literal)
+		return fmt.Sprintf("to %s %s requiretls=%t", to.domain, to.literal, requireTLS)
 	}
 	var key strings.Builder
 	fmt.Fprintf(&key, "by %s", route.Pattern)

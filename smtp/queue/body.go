@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"postern/domain/delivery"
@@ -55,6 +56,28 @@ func (w *BodyWriter) write(p []byte) error {
 	w.health.stored(int64(len(p)))
 	_, err := w.file.Write(p)
 	return err
+}
+
+// Insert puts octets between those written before, at the offset.
+func (w *BodyWriter) Insert(offset int64, p []byte) error {
+	if w.err == nil {
+		w.err = w.insert(offset, p)
+	}
+	return w.err
+}
+
+func (w *BodyWriter) insert(offset int64, p []byte) error {
+	if w.file == nil && w.grow(len(w.buf)+len(p)) {
+		w.buf = slices.Insert(w.buf, int(offset), p...)
+		return nil
+	}
+	if w.file == nil {
+		if err := w.moveToFile(); err != nil {
+			return err
+		}
+	}
+	w.health.stored(int64(len(p)))
+	return w.file.Insert(offset, p)
 }
 
 // grow makes room in memory for n octets, if they may be there.

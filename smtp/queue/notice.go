@@ -3,6 +3,7 @@ package queue
 import (
 	"io"
 	"log/slog"
+	"slices"
 	"time"
 
 	"postern/domain/config"
@@ -57,7 +58,7 @@ func (n *notices) message(p *plan, action action, recipients []delivery.Recipien
 		retryUntil: original.ReceivedAt.Add(delivery.ScheduleOf(p.settings).Lifetime),
 	}
 	var err error
-	if r.returned, r.full, err = returned(original); err != nil {
+	if r.returned, r.full, err = returned(original, recipients); err != nil {
 		n.logger.Warn("message not returned with its notice",
 			slog.String("queue_id", original.ID.String()), slog.Any("error", err))
 	}
@@ -83,8 +84,9 @@ const (
 // returned reads what a notice returns of the message: all of it if the sender
 // asked for that and it is small, else its header (RFC 3461 §4.3). REQUIRETLS
 // mail returns without its body whatever was asked (B57; RFC 8689 §5).
-func returned(m *delivery.Message) (content []byte, full bool, err error) {
-	full = m.Return == "FULL" && !m.RequireTLS && m.Size <= maxReturnedMessage
+func returned(m *delivery.Message, about []delivery.Recipient) (content []byte, full bool, err error) {
+	secret := slices.ContainsFunc(about, func(r delivery.Recipient) bool { return m.RequiresTLS(r.Index) })
+	full = m.Return == "FULL" && !secret && m.Size <= maxReturnedMessage
 	reader, err := m.Body.Open()
 	if err != nil {
 		return nil, false, err

@@ -21,7 +21,7 @@ type task struct {
 // then does the lane go on: a crash repeats at most the one delivery that each
 // connection had under way (B74).
 func (s *scheduler) deliver(t *task, companions []int) {
-	if len(companions) > 0 {
+	if len(companions) > 0 || t.mixed() {
 		s.groupByNextHop(t, companions)
 	}
 	attempt := s.transport.Deliver(s.deliveries, t.entry.m, t.recipients)
@@ -73,6 +73,14 @@ func (s *scheduler) groupByNextHop(t *task, companions []int) {
 	s.dispatch(now)
 }
 
+// mixed reports whether some of the task's recipients are under REQUIRETLS and
+// others are not: the one thing that tells recipients of a destination apart
+// (B55).
+func (t *task) mixed() bool {
+	first := t.entry.m.RequiresTLS(t.recipients[0])
+	return slices.ContainsFunc(t.recipients, func(i int) bool { return t.entry.m.RequiresTLS(i) != first })
+}
+
 // groupOf returns the group that the recipient is in.
 func groupOf(recipient int, groups [][]int) []int {
 	for _, g := range groups {
@@ -112,7 +120,7 @@ func (s *scheduler) judge(t *task, a delivery.Attempt, now time.Time) {
 // unreachable reports whether the attempt found no host to talk to under the
 // terms of its destination, so that other messages would fare no better.
 func unreachable(m *delivery.Message, a delivery.Attempt) (o delivery.Outcome, yes bool) {
-	if m.RequireTLS || len(a.Results) == 0 {
+	if m.RequireTLS || a.Decision.RequireTLS || len(a.Results) == 0 {
 		return o, false // its terms are its own
 	}
 	for _, r := range a.Results {
