@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -35,7 +37,8 @@ type client struct {
 	began    time.Time
 	messages int
 	tls      delivery.SessionTLS
-	tlsState string // off, clear, encrypted, failed: for log and metrics
+	result   delivery.TLSResult // for log and report
+	failure  string             // why TLS failed
 	release  func()
 	ended    sync.Once
 }
@@ -43,7 +46,7 @@ type client struct {
 // Handle serves one connection. It returns false, without having touched the
 // connection, where the handler was retired meanwhile.
 func (h *Handler) Handle(socket net.Conn) bool {
-	c := &client{handler: h, addr: addrOf(socket), began: h.deps.Now(), tlsState: "clear"}
+	c := &client{handler: h, addr: addrOf(socket), began: h.deps.Now(), result: delivery.TLSUndecided}
 	c.wire = newWire(socket, nameTimeout+time.Minute, time.Hour)
 	if !h.enter(c) {
 		return false
@@ -109,11 +112,15 @@ func (c *client) begin() error {
 	if h.listener.Protocol == policy.ProtocolSMTPS {
 		config := h.tlsConfig()
 		if config == nil {
-			c.log("refused", "why", "TLS is not available")
+			c.result, c.failure = delivery.TLSFailed, "TLS is not available"
+			c.log("refused", "why", c.failure)
 			return errNotAdmitted
 		}
 		if err := c.wire.handshake(config); err != nil {
 			c.handshakeFailed(err)
+			if errors.Is(err, io.EOF) {
+				c.result = delivery.TLSUndecided // it said nothing, as a port check does
+			}
 			return err
 		}
 		c.encrypted(c.wire)
@@ -154,14 +161,14 @@ func (c *client) decide() bool {
 
 // encrypted notes the TLS state after a handshake.
 func (c *client) encrypted(w *wire) {
-	c.tlsState = "encrypted"
-	c.tls = delivery.SessionTLS{Version: tls.VersionName(w.tls.Version), Cipher: tls.CipherSuiteName(w.tls.CipherSuite)}
+	c.result = delivery.TLSSuccess
+	c.tls = delivery.SessionTLS{Version: strings.ReplaceAll(tls.VersionName(w.tls.Version), " ", ""), Cipher: tls.CipherSuiteName(w.tls.CipherSuite)}
 	c.handler.deps.Metrics.handshake(c.handler.listener.Name, c.tls.Version, "success")
 }
 
 // handshakeFailed notes a handshake that came to nothing; the connection ends.
 func (c *client) handshakeFailed(err error) {
-	c.tlsState = "failed"
+	c.result, c.failure = delivery.TLSFailed, reply.Quote(err.Error(), maxErrorOctets)
 	result := "failure"
 	if errors.Is(err, errInjection) {
 		result = "injection" // B16
@@ -177,7 +184,7 @@ func (c *client) done() {
 		if c.release != nil {
 			c.release()
 		}
-		c.log("connection", "messages", c.messages, "duration_ms", c.handler.deps.Now().Sub(c.began).Milliseconds())
+		c.observeEnd()
 		c.handler.leave(c)
 	})
 }
@@ -190,7 +197,7 @@ func (c *client) log(event string, args ...any) {
 		slog.String("client", c.addr.String()),
 		slog.String("group", c.group),
 		slog.String("policy", c.policy.Name),
-		slog.String("tls", c.tlsState),
+		slog.String("tls", string(c.result)),
 		slog.String("tls_version", c.tls.Version),
 		slog.String("cipher", c.tls.Cipher),
 		slog.Int64("revision", c.handler.snapshot.Revision),
