@@ -40,6 +40,7 @@ type fixture struct {
 	queue   *memoryQueue
 	hosts   *oneHour
 	probes  *probes
+	reports *reports
 	metered sync.Map // of operation and status, such as "getStatus 200"
 	reasons []string
 }
@@ -51,6 +52,7 @@ func newFixture(t *testing.T) *fixture {
 	f.certs = newCertificates()
 	f.people = newAccounts()
 	f.queue, f.hosts, f.probes = newQueue(), new(oneHour), new(probes)
+	f.reports = newReports()
 	f.api = New(f.parts())
 	f.server = httptest.NewServer(f.api.Handler())
 	t.Cleanup(f.server.Close)
@@ -67,6 +69,7 @@ func (f *fixture) parts() Config {
 		Certificates: f.certs, CertificateWriter: f.certs,
 		Tokens: f.people, Administrators: f.people,
 		Messages: f.queue, MessageActor: f.queue, OneHourList: f.hosts,
+		Destinations: newDestinations(), TLSReports: f.reports,
 		Listeners: func() []ListenerStatus {
 			return []ListenerStatus{{Name: "inbound", Address: "127.0.0.1:2525", Connections: 3}, {Name: "outbound", Address: "127.0.0.1:0", Problem: "the port is taken"}}
 		},

@@ -50,6 +50,8 @@ func (a *API) operations() []operation {
 		a.messagesOperations(),
 		a.messageActionsOperations(),
 		a.deliveriesOperations(),
+		a.destinationsOperations(),
+		a.tlsReportOperations(),
 		a.explainOperations(),
 		a.revisionsOperations(),
 		a.statusOperations(),
@@ -81,7 +83,7 @@ func (a *API) guarded(o operation) echo.HandlerFunc {
 		if err := checkQuery(c, o.query); err != nil {
 			return err
 		}
-		if err := checkAccept(c.Request(), mediaJSON); err != nil {
+		if _, err := negotiate(c.Request(), o.mediaTypes()...); err != nil {
 			return err
 		}
 		return o.handler(c)

@@ -45,6 +45,8 @@ type Config struct {
 	Messages          MessageReader
 	MessageActor      MessageActor
 	OneHourList       OneHourList
+	Destinations      Destinations
+	TLSReports        TLSReports
 	// Listeners returns how the listeners are doing, sorted by name.
 	Listeners func() []ListenerStatus
 	// ExplainDestination and ExplainClient say what would happen, without doing
@@ -73,6 +75,8 @@ type API struct {
 	messages          MessageReader
 	messageActor      MessageActor
 	oneHour           OneHourList
+	destinations      Destinations
+	reports           TLSReports
 	listenerStatus    func() []ListenerStatus
 	explainDomain     func(context.Context, mailaddr.DomainName) probe.Destination
 	explainClient     func(string, netip.Addr) (probe.Client, error)
@@ -104,6 +108,7 @@ func New(c Config) *API {
 		certificates: c.Certificates, certificateWriter: c.CertificateWriter,
 		tokens: c.Tokens, administrators: c.Administrators,
 		messages: c.Messages, messageActor: c.MessageActor, oneHour: c.OneHourList,
+		destinations: c.Destinations, reports: c.TLSReports,
 		listenerStatus: c.Listeners, explainDomain: c.ExplainDestination, explainClient: c.ExplainClient,
 		notReady: c.NotReady,
 		measure:  c.Measure, rates: newRateLimiter(c.Now), echo: echo.New(),
