@@ -36,8 +36,11 @@ func FuzzAccepts(f *testing.F) {
 	for _, seed := range []string{"*/*", "application/json;q=0.1, text/*", ";", "a/b;q=NaN"} {
 		f.Add(seed)
 	}
-	f.Fuzz(func(_ *testing.T, accept string) {
-		negotiate(&http.Request{Header: http.Header{"Accept": {accept}}}, mediaJSON, mediaCSV)
+	f.Fuzz(func(t *testing.T, accept string) {
+		chosen, err := negotiate(&http.Request{Header: http.Header{"Accept": {accept}}}, mediaJSON, mediaCSV)
+		if (err == nil) != (chosen == mediaJSON || chosen == mediaCSV) {
+			t.Errorf("%q: %q, %v", accept, chosen, err)
+		}
 	})
 }
 

@@ -3,7 +3,6 @@ package rest
 import (
 	"bytes"
 	"encoding/csv"
-	"fmt"
 	"net/http"
 	"strconv"
 	"time"
@@ -115,7 +114,11 @@ func (a *API) getTLSConnectionsChart(c echo.Context) error {
 
 func chartOf(q tlsreport.Query, step time.Duration, r tlsreport.Report) chart.Chart {
 	const day = "2 January 2006"
-	c := chart.Chart{Step: step, Title: fmt.Sprintf("TLS of connections, %s to %s", q.From.Format(day), q.To.Add(-1).Format(day))}
+	first, last := q.From.Format(day), q.To.Add(-1).Format(day)
+	c := chart.Chart{Step: step, Title: "TLS of connections, " + first}
+	if last != first {
+		c.Title += " to " + last
+	}
 	if q.Domain != "" {
 		c.Title += ", " + q.Domain
 	}

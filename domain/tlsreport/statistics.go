@@ -43,9 +43,10 @@ const Others = "(others)"
 // Statistics are figures by key.
 type Statistics map[Key]Figures
 
-// Add counts under the key. Beyond max keys new domains are counted together.
-func (s Statistics) Add(k Key, f Figures, max int) {
-	if _, known := s[k]; !known && len(s) >= max {
+// Add counts under the key. Beyond a limit of keys new domains are counted
+// together.
+func (s Statistics) Add(k Key, f Figures, limit int) {
+	if _, known := s[k]; !known && len(s) >= limit {
 		k.Domain = Others
 	}
 	s[k] = s[k].plus(f)

@@ -54,12 +54,11 @@ text{font:13px system-ui,sans-serif;fill:#1b1f24}
 .heading{font-weight:600}
 .small{font-size:12px;fill:#57606a}
 .page{fill:#ffffff}
-.grid{stroke:#d8dee4;stroke-width:1}
+.grid{stroke:#d8dee4;stroke-opacity:.8}
 .encrypted{fill:#0b63b8}
 .clear{fill:#b4bcc5}
 .failed{fill:#e8590c}
 .hatch{stroke:#ffffff;stroke-width:1.5}
-.half{stroke:#ffffff;stroke-opacity:.6}
 .volume{fill:#6e7781}
 @media (prefers-color-scheme:dark){
 text{fill:#e6edf3}
@@ -70,7 +69,6 @@ text{fill:#e6edf3}
 .clear{fill:#59626c}
 .failed{fill:#ff8c4b}
 .hatch{stroke:#14181d}
-.half{stroke:#14181d}
 .volume{fill:#8b949e}
 }
 `

@@ -11,7 +11,9 @@ func (c Chart) panel(d *drawing, p Panel, y int) {
 	strip := share + shareHeight + stripGap
 	for _, percent := range []int{0, 50, 100} {
 		at := share + shareHeight*(100-percent)/100
-		line(d, at)
+		if percent != 50 {
+			line(d, at)
+		}
 		d.printf(`<text class="small" x="%d" y="%d" text-anchor="end">%d %%</text>`+"\n", left-8, at+4, percent)
 	}
 	busiest := p.busiest()
@@ -26,7 +28,7 @@ func (c Chart) panel(d *drawing, p Panel, y int) {
 			c.bar(d, b, left+float64(i)*slot, slot, share, strip, busiest)
 		}
 	}
-	d.printf(`<path class="half" d="M%d %d.5H%d"/>`+"\n", left, share+shareHeight/2, width-right)
+	line(d, share+shareHeight/2) // over the bars
 	c.timeAxis(d, p, slot, strip+stripHeight)
 }
 
