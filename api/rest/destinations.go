@@ -117,7 +117,7 @@ func (a *API) listDestinations(c echo.Context) error {
 	snapshot, now := a.snapshot(), a.now()
 	key := func(d delivery.DestinationStatus) string { return d.Domain.String() }
 	return writePage(c, p, found, key, func(d delivery.DestinationStatus) (Destination, error) {
-		return showDestination(d, snapshot, now), nil
+		return showDestinationStatus(d, snapshot, now), nil
 	})
 }
 
@@ -144,10 +144,10 @@ func (a *API) getDestination(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return reply(c, http.StatusOK, showDestination(found, a.snapshot(), a.now()))
+	return reply(c, http.StatusOK, showDestinationStatus(found, a.snapshot(), a.now()))
 }
 
-func showDestination(d delivery.DestinationStatus, snapshot *config.Snapshot, now time.Time) Destination {
+func showDestinationStatus(d delivery.DestinationStatus, snapshot *config.Snapshot, now time.Time) Destination {
 	shown := Destination{
 		Domain: d.Domain, State: d.State, SuspendedUntil: optionalTime(d.SuspendedUntil), Connections: d.Connections,
 		Queued: d.Queued, Deferred: d.Deferred, Held: d.Held, NextAttemptAt: optionalTime(d.Next),

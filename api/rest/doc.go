@@ -43,6 +43,8 @@
 //	@tag.description	The digital identity of the gateway.
 //	@tag.name		Accounts
 //	@tag.description	Who may call, and by which credentials.
+//	@tag.name		Alerts
+//	@tag.description	What an administrator has to know without asking, and who is told.
 //	@tag.name		Changes
 //	@tag.description	The history of the configuration.
 //	@tag.name		Gateway

@@ -20,6 +20,7 @@ import (
 	"postern/api/rest/resttest"
 	"postern/domain"
 	"postern/domain/account"
+	"postern/domain/alert"
 	"postern/domain/certificate"
 	"postern/domain/config"
 	"postern/domain/config/configtest"
@@ -41,6 +42,7 @@ type fixture struct {
 	hosts   *oneHour
 	probes  *probes
 	reports *reports
+	alerts  *alert.Service
 	metered sync.Map // of operation and status, such as "getStatus 200"
 	reasons []string
 }
@@ -53,6 +55,7 @@ func newFixture(t *testing.T) *fixture {
 	f.people = newAccounts()
 	f.queue, f.hosts, f.probes = newQueue(), new(oneHour), new(probes)
 	f.reports = newReports()
+	f.alerts = newAlerts(t)
 	f.api = New(f.parts())
 	f.server = httptest.NewServer(f.api.Handler())
 	t.Cleanup(f.server.Close)
@@ -68,12 +71,13 @@ func (f *fixture) parts() Config {
 		Authenticator: tokens{}, Configuration: f.config, Revisions: f.config, Snapshot: f.config.Snapshot,
 		Certificates: f.certs, CertificateWriter: f.certs,
 		Tokens: f.people, Administrators: f.people,
-		Messages: f.queue, MessageActor: f.queue, OneHourList: f.hosts,
+		Messages: f.queue, MessageActor: f.queue, OneHourList: f.hosts, Alerts: f.alerts,
 		Destinations: newDestinations(), TLSReports: f.reports,
 		Listeners: func() []ListenerStatus {
 			return []ListenerStatus{{Name: "inbound", Address: "127.0.0.1:2525", Connections: 3}, {Name: "outbound", Address: "127.0.0.1:0", Problem: "the port is taken"}}
 		},
 		ExplainDestination: f.probes.destination, ExplainClient: f.probes.client,
+		ExplainMessage: f.probes.message, Verify: f.probes.verify,
 		NotReady: func(context.Context) []string { return f.reasons },
 	}
 }

@@ -37,6 +37,10 @@ type Listener struct {
 	MinVersion policy.TLSVersion `json:"min_tls_version,omitempty" swaggertype:"string" enums:"1.0,1.1,1.2,1.3"`
 	// SessionTickets lets clients resume TLS sessions (B9).
 	SessionTickets bool `json:"session_tickets,omitempty"`
+	// CipherProfile chooses the cipher suites below TLS 1.3, all with forward secrecy: modern has authenticated encryption (AEAD) only, compatible has CBC with SHA-256 for old senders too; absent: default.
+	CipherProfile policy.CipherProfile `json:"cipher_profile,omitempty" swaggertype:"string" enums:"default,modern,compatible"`
+	// ProxyProtocolFrom are the addresses and networks of proxies. From them a PROXY header (version 1 or 2) is required, and the client is whom it names; from others it is a bad command (B11).
+	ProxyProtocolFrom []mailaddr.EndpointPattern `json:"proxy_protocol_from,omitempty" swaggertype:"array,string" maxItems:"1000"`
 	// Defaults are what a mail flow policy inherits where it is unset (B14).
 	Defaults FlowParameters `json:"default_policy_parameters"`
 }
@@ -58,6 +62,7 @@ func readListener(key string, l Listener) config.Value {
 		HostName: l.HostName, DefaultDomain: l.DefaultDomain,
 		MaxConcurrency: l.MaxConcurrency, TCPQueue: l.TCPQueue,
 		CertificateID: l.CertificateID, MinVersion: l.MinVersion, SessionTickets: l.SessionTickets,
+		CipherProfile: l.CipherProfile, ProxyProtocolFrom: l.ProxyProtocolFrom,
 		Defaults: policy.FlowParameters(l.Defaults),
 	}
 }
@@ -68,6 +73,7 @@ func showListener(l policy.Listener) Listener {
 		HostName: l.HostName, DefaultDomain: l.DefaultDomain,
 		MaxConcurrency: l.MaxConcurrency, TCPQueue: l.TCPQueue,
 		CertificateID: l.CertificateID, MinVersion: l.MinVersion, SessionTickets: l.SessionTickets,
+		CipherProfile: l.CipherProfile, ProxyProtocolFrom: l.ProxyProtocolFrom,
 		Defaults: FlowParameters(l.Defaults),
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"postern/domain/account"
 	"postern/domain/config"
+	"postern/domain/mailaddr"
 	"postern/domain/policy"
 )
 
@@ -14,12 +15,20 @@ import (
 type FlowParameters struct {
 	// TLS says whether STARTTLS is offered or demanded (B15).
 	TLS policy.ListenerTLS `json:"tls,omitempty" swaggertype:"string" enums:"default,off,preferred,required"`
+	// VerifyClientCertificate asks clients for a certificate: one that no trust anchor of usage client_authority vouches for is refused, and where TLS is required, none is too (B17).
+	VerifyClientCertificate *bool `json:"verify_client_certificate,omitempty"`
+	// TLSMandatorySenders may send under TLS only, whatever tls says: user@domain, @domain for a whole domain, @.domain for everything below it. An empty list is nobody (B17).
+	TLSMandatorySenders []mailaddr.AddressPattern `json:"tls_mandatory_senders,omitzero" swaggertype:"array,string" maxItems:"1000"`
 	// MessagesPerConnection is how many messages one connection may bring.
 	MessagesPerConnection int `json:"messages_per_connection,omitempty" minimum:"0" maximum:"1000000"`
 	// RecipientsPerMessage is how many recipients one message may have.
 	RecipientsPerMessage int `json:"recipients_per_message,omitempty" minimum:"0" maximum:"100000"`
 	// MaxMessageBytes is how large a message may be.
 	MaxMessageBytes int64 `json:"max_message_bytes,omitempty" minimum:"0" maximum:"1073741824"`
+	// MaxHeaderBytes is how large the header of a message may be (B19).
+	MaxHeaderBytes int `json:"max_header_bytes,omitempty" minimum:"0" maximum:"16777216"`
+	// MaxLineBytes is how long a line of a message may be, with its CRLF (B19).
+	MaxLineBytes int `json:"max_line_bytes,omitempty" minimum:"0" maximum:"1048576"`
 	// RecipientsPerHour is how many recipients one client address may name in an hour; 0 is unlimited.
 	RecipientsPerHour int `json:"recipients_per_hour,omitempty" minimum:"0" maximum:"1000000000"`
 	// ConnectionsPerAddress is how many connections one client address may hold at a time.

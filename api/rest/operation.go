@@ -53,6 +53,10 @@ func (a *API) operations() []operation {
 		a.destinationsOperations(),
 		a.tlsReportOperations(),
 		a.explainOperations(),
+		a.verifyOperations(),
+		a.alertsOperations(),
+		a.alertRecipientsOperations(),
+		a.alertSettingsOperations(),
 		a.revisionsOperations(),
 		a.statusOperations(),
 	)

@@ -94,6 +94,7 @@ var owners = []struct {
 	{prefix: "github.com/kolo/xmlrpc", rooms: []string{"api/xmlrpc/...", "cmd/postern/..."}},
 	{prefix: "github.com/labstack/echo", rooms: []string{"api/..."}},
 	{prefix: "github.com/miekg/dns", rooms: []string{"smtp/dns/...", "smtp/smtptest/..."}},
+	{prefix: "github.com/pires/go-proxyproto", rooms: []string{"smtp/inbound/..."}},
 	{prefix: "github.com/prometheus", rooms: []string{"api/ops/...", "cmd/postern/...", "smtp/..."}},
 	{prefix: "github.com/spf13", rooms: []string{"cmd/postern/..."}},
 	{prefix: "github.com/swaggo", rooms: []string{"openapi/..."}},

@@ -30,6 +30,7 @@ const (
 	KindSTARTTLSRequirement Kind = "starttls_requirement"
 	KindDomain              Kind = "domain"
 	KindTrustAnchor         Kind = "trust_anchor"
+	KindAlertRecipient      Kind = "alert_recipient"
 )
 
 // Item is a stored configuration item.

@@ -91,6 +91,7 @@ func (seed Seed) edits() []Edit {
 		{Kind: KindSettings, Key: SectionQueue, Value: settings.Queue},
 		{Kind: KindSettings, Key: SectionDNS, Value: settings.DNS},
 		{Kind: KindSettings, Key: SectionOutbound, Value: settings.Outbound},
+		{Kind: KindSettings, Key: SectionAlerts, Value: settings.Alerts},
 		{Kind: KindDestinationControl, Key: "default", Value: seededControl()},
 	}
 	for _, p := range seededPolicies() {

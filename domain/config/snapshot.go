@@ -22,6 +22,7 @@ type Snapshot struct {
 	flowPolicies map[string]policy.MailFlowPolicy
 	access       map[string]access
 	anchors      map[string]policy.TrustAnchor
+	recipients   map[string]policy.AlertRecipient
 	domains      table[mailaddr.DomainName, struct{}]
 	controls     hostTable[policy.DestinationControl]
 	routes       hostTable[policy.Route]
@@ -58,6 +59,15 @@ func (s *Snapshot) TrustAnchors(usage policy.TrustUsage) []*x509.Certificate {
 		if a := s.anchors[name]; a.Usage == usage {
 			list = append(list, a.Certificates()...)
 		}
+	}
+	return list
+}
+
+// AlertRecipients returns the recipients of alerts, sorted by name (B62).
+func (s *Snapshot) AlertRecipients() []policy.AlertRecipient {
+	list := make([]policy.AlertRecipient, 0, len(s.recipients))
+	for _, name := range slices.Sorted(maps.Keys(s.recipients)) {
+		list = append(list, s.recipients[name])
 	}
 	return list
 }

@@ -55,12 +55,18 @@ func (s *Service) validateInPlace(ctx context.Context, next *Snapshot, e Edit) (
 		if v.CertificateID == "" {
 			warnings = nil // the active one; that is the master switch's business
 		}
+		warnings = append(warnings, v.Warnings()...)
+		warnings.Merge("/default_policy_parameters", warnClientCertificates(next, v.Defaults))
 	case policy.HostAccessTable:
 		faults, warnings = checkAccess(next, v)
 	case policy.MailFlowPolicy:
-		warnings = warnExemptions(next, v)
+		faults = checkLastGroups(next, v)
+		warnings = append(warnExemptions(next, v), v.Warnings()...)
+		warnings = append(warnings, warnClientCertificates(next, v.FlowParameters)...)
 	case policy.STARTTLSEntry:
 		faults = checkLists(next, e.Kind, v)
+	case policy.AlertRecipient:
+		warnings = v.Warnings()
 	case policy.TLSSettings:
 		if v.Enabled {
 			// B1: switching on needs a usable active certificate.
@@ -124,12 +130,41 @@ func checkAccess(next *Snapshot, t policy.HostAccessTable) (faults, warnings dom
 	if _, ok := next.listeners[t.Listener]; !ok {
 		faults.Add("/listener", "there is no listener %q", t.Listener)
 	}
+	continues := func(name string) bool { return next.flowPolicies[name].Action == policy.ActionContinue }
 	for i, g := range t.Groups {
+		at := fmt.Sprintf("/sender_groups/%d/policy", i)
 		if _, ok := next.flowPolicies[g.Policy]; !ok {
-			faults.Add(fmt.Sprintf("/sender_groups/%d/policy", i), "there is no mail flow policy %q", g.Policy)
+			faults.Add(at, "there is no mail flow policy %q", g.Policy)
+		}
+		if i == len(t.Groups)-1 && continues(g.Policy) {
+			// B14: nothing stands below, so that nobody would decide.
+			faults.Add(at, "%q says continue, but nothing stands below the last group: choose a policy that decides", g.Policy)
 		}
 	}
-	return faults, t.Warnings()
+	return faults, t.Warnings(continues)
+}
+
+// checkLastGroups refuses the action continue to a policy on which a host access
+// table ends (B14).
+func checkLastGroups(next *Snapshot, p policy.MailFlowPolicy) (f domain.Faults) {
+	if p.Action != policy.ActionContinue {
+		return f
+	}
+	for _, listener := range slices.Sorted(maps.Keys(next.access)) {
+		groups := next.access[listener].written.Groups
+		if last := groups[len(groups)-1]; last.Policy == p.Name {
+			f.Add("/action", "the last sender group of listener %q has this policy: with continue nobody would decide", listener)
+		}
+	}
+	return f
+}
+
+// warnClientCertificates tells that no client certificate can be valid (B17).
+func warnClientCertificates(next *Snapshot, p policy.FlowParameters) (f domain.Faults) {
+	if p.VerifiesClients() && len(next.TrustAnchors(policy.TrustClients)) == 0 {
+		f.Add("/verify_client_certificate", "there is no trust anchor with the usage %s: no client certificate can be valid", policy.TrustClients)
+	}
+	return f
 }
 
 // checkLists refuses the same entry in both STARTTLS lists (B26).

@@ -16,6 +16,8 @@
 //     access table (B13).
 //   - [EndpointPattern] picks peers by address or name: the STARTTLS exemption
 //     and required lists (B25).
+//   - [AddressPattern] picks senders by their envelope address: those that must
+//     use TLS (B14).
 //
 // All values are small, immutable and comparable, and all have a text form that
 // parses to the same value again. Parsing errors are of kind domain.Invalid and

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"crypto/tls"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -45,6 +46,11 @@ type Listener struct {
 	CertificateID  string     `json:"certificate_id,omitempty"`
 	MinVersion     TLSVersion `json:"min_tls_version,omitempty"`
 	SessionTickets bool       `json:"session_tickets,omitempty"` // B9
+	// CipherProfile chooses the cipher suites; empty means CipherDefault.
+	CipherProfile CipherProfile `json:"cipher_profile,omitempty"`
+	// ProxyProtocolFrom are the addresses and networks of proxies: from them a
+	// PROXY header is required and believed, from others it is not read (B11).
+	ProxyProtocolFrom []mailaddr.EndpointPattern `json:"proxy_protocol_from,omitempty"`
 	// Defaults are what a mail flow policy inherits where it is unset (B14).
 	Defaults FlowParameters `json:"default_policy_parameters"`
 }
@@ -79,7 +85,19 @@ func (l Listener) Validate() (f domain.Faults) {
 	}
 	checkRange(&f, "/max_concurrency", l.MaxConcurrency, 0, 1_000_000)
 	checkRange(&f, "/tcp_queue", l.TCPQueue, 0, 65535)
+	l.checkCiphers(&f)
+	l.checkProxies(&f)
 	f.Merge("/default_policy_parameters", l.Defaults.Validate())
+	return f
+}
+
+// Warnings tells what is allowed and seldom meant.
+func (l Listener) Warnings() (f domain.Faults) {
+	if l.MinVersion != 0 && l.MinVersion < tls.VersionTLS12 {
+		f.Add("/min_tls_version", "TLS %s is deprecated (RFC 8996): leave it out unless a known sender has nothing better", l.MinVersion)
+	}
+	l.warnProxies(&f)
+	f.Merge("/default_policy_parameters", l.Defaults.Warnings())
 	return f
 }
 

@@ -1,7 +1,10 @@
 package policy
 
 import (
+	"slices"
+
 	"postern/domain"
+	"postern/domain/mailaddr"
 )
 
 // FlowAction is what happens to a connection (B14).
@@ -19,14 +22,22 @@ const (
 // FlowParameters are the part of a mail flow policy that can be inherited.
 // A zero field is unset.
 type FlowParameters struct {
-	TLS                   ListenerTLS `json:"tls,omitempty"`
-	MessagesPerConnection int         `json:"messages_per_connection,omitempty"`
-	RecipientsPerMessage  int         `json:"recipients_per_message,omitempty"`
-	MaxMessageBytes       int64       `json:"max_message_bytes,omitempty"`
-	RecipientsPerHour     int         `json:"recipients_per_hour,omitempty"` // per client address
-	ConnectionsPerAddress int         `json:"connections_per_ip,omitempty"`  // at a time
-	CommandTimeoutSeconds int         `json:"command_timeout_seconds,omitempty"`
-	SessionTimeoutSeconds int         `json:"session_timeout_seconds,omitempty"`
+	TLS ListenerTLS `json:"tls,omitempty"`
+	// VerifyClientCertificate asks clients for a certificate: under TLS required
+	// a valid one is needed, else an invalid one is refused (B17). Nil is unset.
+	VerifyClientCertificate *bool `json:"verify_client_certificate,omitempty"`
+	// TLSMandatorySenders may send under TLS only, whatever TLS says (B17). Nil
+	// is unset; an empty list is nobody.
+	TLSMandatorySenders   []mailaddr.AddressPattern `json:"tls_mandatory_senders,omitzero"`
+	MessagesPerConnection int                       `json:"messages_per_connection,omitempty"`
+	RecipientsPerMessage  int                       `json:"recipients_per_message,omitempty"`
+	MaxMessageBytes       int64                     `json:"max_message_bytes,omitempty"`
+	MaxHeaderBytes        int                       `json:"max_header_bytes,omitempty"`
+	MaxLineBytes          int                       `json:"max_line_bytes,omitempty"`      // with its CRLF
+	RecipientsPerHour     int                       `json:"recipients_per_hour,omitempty"` // per client address
+	ConnectionsPerAddress int                       `json:"connections_per_ip,omitempty"`  // at a time
+	CommandTimeoutSeconds int                       `json:"command_timeout_seconds,omitempty"`
+	SessionTimeoutSeconds int                       `json:"session_timeout_seconds,omitempty"`
 }
 
 // MailFlowPolicy says what a sender group may do and how it must do it (B14).
@@ -57,6 +68,16 @@ func (p FlowParameters) Validate() (f domain.Faults) {
 		// RFC 5321 §4.5.3.1.7: 64 KiB of content must be taken.
 		f.Add("/max_message_bytes", "must be from 65536 to %d", 1<<30)
 	}
+	if p.MaxHeaderBytes != 0 {
+		checkRange(&f, "/max_header_bytes", p.MaxHeaderBytes, 8<<10, 16<<20)
+	}
+	if p.MaxLineBytes != 0 {
+		// RFC 5321 §4.5.3.1.6: lines of 1000 octets must be taken.
+		checkRange(&f, "/max_line_bytes", p.MaxLineBytes, 1000, 1<<20)
+	}
+	if len(p.TLSMandatorySenders) > maxMandatorySenders {
+		f.Add("/tls_mandatory_senders", "may hold at most %d patterns; write @domain for all the addresses of a domain", maxMandatorySenders)
+	}
 	checkRange(&f, "/recipients_per_hour", p.RecipientsPerHour, 0, 1_000_000_000)
 	checkRange(&f, "/connections_per_ip", p.ConnectionsPerAddress, 0, 1_000_000)
 	checkRange(&f, "/command_timeout_seconds", p.CommandTimeoutSeconds, 0, 3600)
@@ -64,12 +85,49 @@ func (p FlowParameters) Validate() (f domain.Faults) {
 	return f
 }
 
+// maxMandatorySenders bounds the list, which is looked through at each MAIL in
+// clear.
+const maxMandatorySenders = 1000
+
+// Warnings tells what the parameters ask for in vain.
+func (p FlowParameters) Warnings() (f domain.Faults) {
+	if p.TLS != ListenerTLSOff {
+		return f
+	}
+	if p.VerifiesClients() {
+		f.Add("/verify_client_certificate", "no certificate is asked for where STARTTLS is off, except on listeners with the protocol smtps")
+	}
+	if len(p.TLSMandatorySenders) > 0 {
+		f.Add("/tls_mandatory_senders", "these senders can never send where STARTTLS is off, except on listeners with the protocol smtps")
+	}
+	return f
+}
+
+// VerifiesClients reports whether clients are asked for a certificate (B17).
+func (p FlowParameters) VerifiesClients() bool {
+	return p.VerifyClientCertificate != nil && *p.VerifyClientCertificate
+}
+
+// MustUseTLS reports whether the sender is one of those that may not send in
+// clear (B17).
+func (p FlowParameters) MustUseTLS(sender mailaddr.Mailbox) bool {
+	return slices.ContainsFunc(p.TLSMandatorySenders, func(pattern mailaddr.AddressPattern) bool {
+		return pattern.Match(sender)
+	})
+}
+
 // Inherit returns the parameters with unset fields taken from base (B14).
 func (p FlowParameters) Inherit(base FlowParameters) FlowParameters {
 	inherit(&p.TLS, base.TLS)
+	inherit(&p.VerifyClientCertificate, base.VerifyClientCertificate)
+	if p.TLSMandatorySenders == nil {
+		p.TLSMandatorySenders = base.TLSMandatorySenders
+	}
 	inherit(&p.MessagesPerConnection, base.MessagesPerConnection)
 	inherit(&p.RecipientsPerMessage, base.RecipientsPerMessage)
 	inherit(&p.MaxMessageBytes, base.MaxMessageBytes)
+	inherit(&p.MaxHeaderBytes, base.MaxHeaderBytes)
+	inherit(&p.MaxLineBytes, base.MaxLineBytes)
 	inherit(&p.RecipientsPerHour, base.RecipientsPerHour)
 	inherit(&p.ConnectionsPerAddress, base.ConnectionsPerAddress)
 	inherit(&p.CommandTimeoutSeconds, base.CommandTimeoutSeconds)
@@ -81,13 +139,16 @@ func (p FlowParameters) Inherit(base FlowParameters) FlowParameters {
 // off on a fresh installation (B7); RecipientsPerHour 0 is unlimited.
 func BuiltInParameters() FlowParameters {
 	return FlowParameters{
-		TLS:                   ListenerTLSOff,
-		MessagesPerConnection: 1000,
-		RecipientsPerMessage:  1000,
-		MaxMessageBytes:       25 << 20,
-		ConnectionsPerAddress: 100,
-		CommandTimeoutSeconds: 300, // RFC 5321 §4.5.3.2.7
-		SessionTimeoutSeconds: 3600,
+		TLS:                     ListenerTLSOff,
+		VerifyClientCertificate: new(false),
+		MessagesPerConnection:   1000,
+		RecipientsPerMessage:    1000,
+		MaxMessageBytes:         25 << 20,
+		MaxHeaderBytes:          512 << 10,
+		MaxLineBytes:            64 << 10,
+		ConnectionsPerAddress:   100,
+		CommandTimeoutSeconds:   300, // RFC 5321 §4.5.3.2.7
+		SessionTimeoutSeconds:   3600,
 	}
 }
 

@@ -59,17 +59,31 @@ func (t HostAccessTable) Validate() (f domain.Faults) {
 }
 
 // Warnings names the entries that can never match, because a wider one stands
-// above them (B13).
-func (t HostAccessTable) Warnings() (f domain.Faults) {
+// above them (B13), and the groups below an entry ALL. continues says of a mail
+// flow policy that its action is continue: its groups decide nothing, so that
+// what they match can still be matched below.
+func (t HostAccessTable) Warnings(continues func(policy string) bool) (f domain.Faults) {
 	above := newCoverage()
 	for i, g := range t.Groups {
-		for j, s := range g.Senders {
-			if wider, ok := above.covering(s.Pattern); ok {
-				f.Add(fmt.Sprintf("/sender_groups/%d/senders/%d/pattern", i, j),
-					"%s can never match: %s above it is at least as wide", s.Pattern, wider)
-			}
-			above.add(s.Pattern, g.Name)
+		at := fmt.Sprintf("/sender_groups/%d", i)
+		switch {
+		case above.all != "":
+			f.Add(at, "the group can never apply: %s above it matches every client", above.all)
+		case !continues(g.Policy):
+			f.Merge(at, g.warnings(above))
 		}
+	}
+	return f
+}
+
+// warnings names the dead entries of a group and adds the others to those above.
+func (g SenderGroup) warnings(above *coverage) (f domain.Faults) {
+	for j, s := range g.Senders {
+		if wider, ok := above.covering(s.Pattern); ok {
+			f.Add(fmt.Sprintf("/senders/%d/pattern", j),
+				"%s can never match: %s above it is at least as wide", s.Pattern, wider)
+		}
+		above.add(s.Pattern, g.Name)
 	}
 	return f
 }

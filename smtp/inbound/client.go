@@ -26,6 +26,7 @@ type client struct {
 	handler *Handler
 	wire    *wire
 	addr    netip.Addr
+	proxy   netip.Addr            // that named the client; none where it came by itself
 	names   []mailaddr.DomainName // forward-confirmed (B13)
 	group   string
 	policy  policy.MailFlowPolicy
@@ -33,13 +34,17 @@ type client struct {
 	// under a policy that requires TLS gets neither (B26).
 	offerTLS   bool
 	requireTLS bool
+	// refusal answers every command but QUIT once the client's certificate was
+	// refused (B17).
+	refusal *reply.Reply
 
 	began    time.Time
 	messages int
 	tls      delivery.SessionTLS
 	result   delivery.TLSResult // for log and report
 	failure  string             // why TLS failed
-	release  func()
+	subject  string             // of the verified certificate; safe in a header field
+	releases []func()
 	ended    sync.Once
 }
 
@@ -72,11 +77,15 @@ var errNotAdmitted = errors.New("not admitted")
 // admit decides what the client may do and begins its first leg.
 func (c *client) admit() error {
 	h := c.handler
-	release, refusal := h.deps.Limits.enter(h.listener, c.addr)
+	leave, refusal := h.deps.Limits.enter(h.listener)
 	if refusal != nil {
 		return c.turnAway(*refusal, "limit")
 	}
-	c.release = release
+	c.releases = append(c.releases, leave)
+	if err := c.readProxyHeader(); err != nil {
+		return err
+	}
+	c.releases = append(c.releases, h.deps.Limits.identify(h.listener, c.addr))
 	c.lookUpNames()
 	if !c.decide() || c.policy.Action == policy.ActionTCPRefuse {
 		c.log("refused", "why", string(policy.ActionTCPRefuse))
@@ -99,6 +108,9 @@ func (c *client) admit() error {
 func (c *client) turnAway(r reply.Reply, why string) error {
 	c.log("refused", "why", why, "reply", r.String())
 	c.handler.deps.Metrics.connection(c.handler.listener.Name, why)
+	if c.handler.listener.Protocol == policy.ProtocolSMTPS && c.wire.tls == nil {
+		return errNotAdmitted // who expects TLS could not read it
+	}
 	_ = c.wire.hangUp(r) // it is over either way
 	return errNotAdmitted
 }
@@ -110,7 +122,7 @@ func (c *client) begin() error {
 	c.wire.idle = time.Duration(c.policy.CommandTimeoutSeconds) * time.Second
 	c.wire.endsAt = time.Now().Add(time.Duration(c.policy.SessionTimeoutSeconds) * time.Second)
 	if h.listener.Protocol == policy.ProtocolSMTPS {
-		config := h.tlsConfig()
+		config := h.tlsConfig(c.policy)
 		if config == nil {
 			c.result, c.failure = delivery.TLSFailed, "TLS is not available"
 			c.log("refused", "why", c.failure)
@@ -123,7 +135,9 @@ func (c *client) begin() error {
 			}
 			return err
 		}
-		c.encrypted(c.wire)
+		if c.encrypted(c.wire); c.refusal != nil {
+			return c.turnAway(*c.refusal, "certificate")
+		}
 	}
 	h.deps.Metrics.connection(h.listener.Name, "accepted")
 	h.serve(&leg{wire: c.wire, client: c})
@@ -159,11 +173,17 @@ func (c *client) decide() bool {
 	return ok
 }
 
-// encrypted notes the TLS state after a handshake.
+// encrypted notes the TLS state after a handshake, and whether the client's
+// certificate lets it go on.
 func (c *client) encrypted(w *wire) {
 	c.result = delivery.TLSSuccess
 	c.tls = delivery.SessionTLS{Version: strings.ReplaceAll(tls.VersionName(w.tls.Version), " ", ""), Cipher: tls.CipherSuiteName(w.tls.CipherSuite)}
-	c.handler.deps.Metrics.handshake(c.handler.listener.Name, c.tls.Version, "success")
+	result := "success"
+	if c.verify(w.tls.PeerCertificates); c.refusal != nil {
+		result = "certificate_refused"
+		c.result, c.failure = delivery.TLSFailed, "client certificate: "+c.tls.Verification
+	}
+	c.handler.deps.Metrics.handshake(c.handler.listener.Name, c.tls.Version, result)
 }
 
 // handshakeFailed notes a handshake that came to nothing; the connection ends.
@@ -181,8 +201,8 @@ func (c *client) handshakeFailed(err error) {
 // (B68).
 func (c *client) done() {
 	c.ended.Do(func() {
-		if c.release != nil {
-			c.release()
+		for _, release := range c.releases {
+			release()
 		}
 		c.observeEnd()
 		c.handler.leave(c)
@@ -195,11 +215,13 @@ func (c *client) log(event string, args ...any) {
 		slog.String("event", event),
 		slog.String("listener", c.handler.listener.Name),
 		slog.String("client", c.addr.String()),
+		slog.String("proxy", c.proxyText()),
 		slog.String("group", c.group),
 		slog.String("policy", c.policy.Name),
 		slog.String("tls", string(c.result)),
 		slog.String("tls_version", c.tls.Version),
 		slog.String("cipher", c.tls.Cipher),
+		slog.String("verification", c.tls.Verification),
 		slog.Int64("revision", c.handler.snapshot.Revision),
 	}, args...)...)
 }

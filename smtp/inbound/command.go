@@ -21,6 +21,8 @@ func (l *leg) command(line string) error {
 	verb, argument := cutVerb(line)
 	l.client.spoke()
 	switch {
+	case l.client.refusal != nil && verb != "QUIT":
+		return l.refuse(*l.client.refusal, verb, argument) // B17
 	case verb == "STARTTLS":
 		return l.commandStartTLS(argument)
 	case l.client.requireTLS && l.tls == nil && !allowedInClear(verb):
@@ -96,7 +98,7 @@ func (l *leg) commandStartTLS(argument string) error {
 	case argument != "":
 		return l.refuse(reply.StartTLSArgument(), "STARTTLS", argument)
 	}
-	config := l.client.handler.tlsConfig()
+	config := l.client.handler.tlsConfig(l.client.policy)
 	if config == nil {
 		return l.refuse(reply.TLSUnavailable(), "STARTTLS", argument)
 	}
@@ -178,6 +180,9 @@ func (l *leg) edit(answer []byte) []byte {
 		return reply.Closing().Append(nil)
 	case verb == "MAIL" || verb == "RCPT" || verb == "DATA" || verb == "BDAT":
 		return mendCodes(answer)
+	case bytes.HasPrefix(answer, []byte("501 5.5.2 Bad command")):
+		// RFC 5321 §4.2.4: what is no command at all, of whatever length.
+		return reply.UnknownCommand().Append(nil)
 	}
 	return answer
 }

@@ -8,20 +8,18 @@ import (
 	"postern/smtp/reply"
 )
 
-// Bounds of a message's content (B19).
-const (
-	maxHeaderOctets  = 512 << 10
-	maxContentLine   = 64 << 10
-	maxReceivedCount = 50
-)
+// maxReceivedCount is how many hosts a message may have passed (B19).
+const maxReceivedCount = 50
 
 // content checks a message while it is written to its destination: line ends,
 // line length, header size, loops, 8-bit octets. What it finds wrong is kept
 // for the reply at the end; the rest of the message is then only counted, not
 // written, so that the session stays in step with the client.
 type content struct {
-	dst      io.Writer
-	maxBytes int64
+	dst       io.Writer
+	maxBytes  int64
+	maxHeader int
+	maxLine   int // with the CRLF
 
 	size     int64
 	header   int  // octets of the header so far
@@ -98,7 +96,7 @@ func (c *content) partial(p []byte) {
 	if !c.body {
 		c.scanHeader(p)
 	}
-	if c.line += len(p); c.line > maxContentLine {
+	if c.line += len(p); c.line >= c.maxLine {
 		c.refuse(reply.ContentLineTooLong())
 	}
 }
@@ -110,7 +108,7 @@ func (c *content) scanHeader(p []byte) {
 	if c.eightBit && hasEightBit(p) {
 		c.utf8Head = true
 	}
-	if c.header += len(p); c.header > maxHeaderOctets {
+	if c.header += len(p); c.header > c.maxHeader {
 		c.refuse(reply.HeaderTooBig())
 	}
 }
@@ -128,6 +126,7 @@ func (c *content) endLine() {
 }
 
 func (c *content) endHeaderLine() {
+	c.header++       // the LF
 	if c.line == 1 { // only the CR
 		c.body = true
 		return

@@ -3,6 +3,7 @@ package inbound
 import (
 	"bytes"
 	"errors"
+	"io"
 	"strings"
 	"testing"
 
@@ -73,9 +74,19 @@ func FuzzDotDecoder(f *testing.F) {
 	})
 }
 
+// The limits of the contents under test.
+const (
+	testMaxLine   = 2000
+	testMaxHeader = 10_000
+)
+
+func limited(dst io.Writer) *content {
+	return &content{dst: dst, maxBytes: 1 << 20, maxHeader: testMaxHeader, maxLine: testMaxLine}
+}
+
 func check(text string, size int) (*content, string) {
 	var out bytes.Buffer
-	c := &content{dst: &out, maxBytes: 1 << 20}
+	c := limited(&out)
 	for len(text) > 0 {
 		n := min(size, len(text))
 		_, _ = c.Write([]byte(text[:n]))
@@ -88,6 +99,8 @@ func check(text string, size int) (*content, string) {
 func TestContentChecks(t *testing.T) {
 	bare := reply.BareLineEnd()
 	long := reply.ContentLineTooLong()
+	header := reply.HeaderTooBig()
+	field := "X: " + strings.Repeat("x", 95) + "\r\n" // 100 octets
 	for _, tc := range []struct {
 		in   string
 		want *reply.Reply
@@ -101,8 +114,10 @@ func TestContentChecks(t *testing.T) {
 		{"\r\r\n", &bare},
 		{"a\r\n\r", &bare},
 		{"a\r\nb", &bare},
-		{strings.Repeat("x", maxContentLine) + "\r\n", &long},
-		{strings.Repeat("x", maxContentLine-1) + "\r\n", nil},
+		{strings.Repeat("x", testMaxLine-1) + "\r\n", &long},
+		{strings.Repeat("x", testMaxLine-2) + "\r\n", nil},
+		{strings.Repeat(field, testMaxHeader/100) + field, &header},
+		{strings.Repeat(field, testMaxHeader/100-1) + "\r\n" + strings.Repeat(field, testMaxHeader/50), nil},
 	} {
 		for _, size := range []int{1, 2, 3, 7, 1000, 1 << 20} {
 			c, out := check(tc.in, size)
@@ -156,7 +171,7 @@ func BenchmarkContent4KiB(b *testing.B) {
 	stuffed := []byte("Subject: x\r\n\r\n" + strings.Repeat(line, 57) + ".\r\n")
 	b.SetBytes(int64(len(stuffed)))
 	for b.Loop() {
-		c := &content{dst: discard{}, maxBytes: 1 << 20}
+		c := limited(discard{})
 		d := dotDecoder{dst: c}
 		if _, err := d.decode(stuffed); !errors.Is(err, errEndOfData) {
 			b.Fatal(err)

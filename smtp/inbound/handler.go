@@ -12,12 +12,14 @@ import (
 	"time"
 
 	gosmtp "github.com/emersion/go-smtp"
+	"github.com/gaissmai/bart"
 
 	"postern/domain/config"
 	"postern/domain/delivery"
 	"postern/domain/mailaddr"
 	"postern/domain/policy"
 	"postern/smtp/keyring"
+	"postern/smtp/tlsverify"
 )
 
 // Names finds the forward-confirmed names of a client (B13).
@@ -58,6 +60,11 @@ type Handler struct {
 	access   *policy.AccessTable
 	tls      *tls.Config // nil: TLS is switched off (B1)
 	variants map[string]*variant
+	proxies  *bart.Lite // from whom a PROXY header is believed (B11)
+	// tlsAsking asks for a client certificate, clientTrust judges it; nil where
+	// no mail flow policy wants one (B17).
+	tlsAsking   *tls.Config
+	clientTrust *tlsverify.Trust
 
 	mu      sync.Mutex
 	clients map[*client]struct{}
@@ -79,6 +86,7 @@ func NewHandler(ctx context.Context, deps Dependencies, snapshot *config.Snapsho
 	h := &Handler{
 		deps: deps, snapshot: snapshot, listener: listener,
 		variants: map[string]*variant{}, clients: map[*client]struct{}{}, release: func() {},
+		proxies: proxyTable(listener.ProxyProtocolFrom),
 	}
 	access, ok := snapshot.Access(listener.Name)
 	if !ok {
@@ -111,8 +119,15 @@ func (h *Handler) bindTLS(ctx context.Context) error {
 	h.tls = h.deps.Keys.ServerConfig(keyring.ServerOptions{
 		Binding:        listener.CertificateID,
 		MinVersion:     uint16(listener.MinVersion.Or(settings.MinVersion)),
+		Ciphers:        listener.CipherProfile,
 		SessionTickets: listener.SessionTickets,
 	})
+	for _, v := range h.variants {
+		if v.policy.VerifiesClients() {
+			h.prepareClientCertificates()
+			break
+		}
+	}
 	return nil
 }
 
@@ -217,11 +232,14 @@ func (h *Handler) each(do func(*wire)) {
 // serve gives a leg to the go-smtp server of its client's policy.
 func (h *Handler) serve(l *leg) { h.variants[l.client.policy.Name].legs.give(l) }
 
-// tlsConfig returns the configuration of a handshake; nil where no certificate
-// can serve now (B16).
-func (h *Handler) tlsConfig() *tls.Config {
-	if !h.deps.Keys.Usable(h.listener.CertificateID) {
+// tlsConfig returns the configuration of a handshake under the policy; nil
+// where no certificate can serve now (B16).
+func (h *Handler) tlsConfig(p policy.MailFlowPolicy) *tls.Config {
+	switch {
+	case !h.deps.Keys.Usable(h.listener.CertificateID):
 		return nil
+	case p.VerifiesClients():
+		return h.tlsAsking
 	}
 	return h.tls
 }

@@ -25,6 +25,7 @@ import (
 	"postern/domain/mailaddr"
 	"postern/domain/policy"
 	"postern/smtp/keyring"
+	"postern/smtp/smtptest"
 )
 
 // gateway is a listener on the real network, with a queue that remembers.
@@ -46,6 +47,7 @@ type setup struct {
 	noTLS    bool // the master switch is off
 	noKey    bool // no certificate is active
 	names    map[string][]mailaddr.DomainName
+	resolver Names // instead of names
 }
 
 // flow is a mail flow policy "FLOW" with the TLS mode, for setups that need one.
@@ -59,6 +61,15 @@ func flow(mode policy.ListenerTLS) policy.MailFlowPolicy {
 // the policy FLOW unless the setup says otherwise.
 func newGateway(t *testing.T, s setup) *gateway {
 	t.Helper()
+	g := newGatewayWithoutSocket(t, s)
+	l, _ := g.config.Snapshot().Listener("test")
+	g.listen(t, l)
+	return g
+}
+
+// newGatewayWithoutSocket is for tests that hand over connections themselves.
+func newGatewayWithoutSocket(t *testing.T, s setup) *gateway {
+	t.Helper()
 	service, _ := configtest.Seeded(t)
 	l := policy.Listener{
 		Name: "test", Kind: policy.ListenerPublic, Address: "127.0.0.1", Protocol: policy.ProtocolSMTP,
@@ -68,6 +79,8 @@ func newGateway(t *testing.T, s setup) *gateway {
 		l.Protocol = s.listener.Protocol
 	}
 	l.MaxConcurrency = s.listener.MaxConcurrency
+	l.CipherProfile, l.SessionTickets = s.listener.CipherProfile, s.listener.SessionTickets
+	l.ProxyProtocolFrom = s.listener.ProxyProtocolFrom
 	if s.access == nil {
 		s.access = []policy.SenderGroup{{Name: policy.AllGroup, Policy: "FLOW"}}
 	}
@@ -84,17 +97,19 @@ func newGateway(t *testing.T, s setup) *gateway {
 	g := &gateway{spool: &spool{}, config: service, log: new(bytes.Buffer)}
 	g.deps = dependencies(t, g, s)
 	g.use(t)
-	g.listen(t, l)
 	return g
 }
 
 func dependencies(t *testing.T, g *gateway, s setup) Dependencies {
 	t.Helper()
 	var ids delivery.IDSource
+	if s.resolver == nil {
+		s.resolver = staticNames(s.names)
+	}
 	return Dependencies{
 		Snapshot: g.config.Snapshot,
 		Queue:    g.spool,
-		Names:    staticNames(s.names),
+		Names:    s.resolver,
 		Keys:     newRing(t, s.noKey),
 		Limits:   NewLimits(),
 		Metrics:  NewMetrics(prometheus.NewRegistry()),
@@ -140,6 +155,12 @@ func (g *gateway) listen(t *testing.T, l policy.Listener) {
 			t.Errorf("sessions did not end: %v", err)
 		}
 	})
+}
+
+// clientAuthority is the trust anchor of a gateway for clients.
+func clientAuthority(ca *smtptest.CA) config.Edit {
+	anchor := policy.TrustAnchor{Name: "clients", Usage: policy.TrustClients, Certificate: string(ca.RootPEM())}
+	return config.Edit{Kind: config.KindTrustAnchor, Key: anchor.Name, Value: anchor}
 }
 
 func (g *gateway) addr() string { return g.socket.Addr().String() }

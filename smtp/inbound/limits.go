@@ -39,23 +39,37 @@ func NewLimits() *Limits {
 
 // enter counts a connection in, or says why not (B11). The caller calls the
 // returned function when the connection ends.
-func (l *Limits) enter(listener policy.Listener, addr netip.Addr) (leave func(), refusal *reply.Reply) {
+func (l *Limits) enter(listener policy.Listener) (leave func(), refusal *reply.Reply) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.listeners[listener.Name] >= listener.MaxConcurrency {
 		r := reply.Busy()
 		return nil, &r
 	}
-	key := listenerAddr{listener.Name, addr}
 	l.listeners[listener.Name]++
-	l.addresses[key]++
-	return func() { l.leave(key) }, nil
+	return func() { l.leave(listener.Name) }, nil
 }
 
-func (l *Limits) leave(key listenerAddr) {
+func (l *Limits) leave(listener string) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.listeners[key.listener]--
+	l.listeners[listener]--
+}
+
+// identify counts the connection for its client, who behind a proxy is known
+// later than the connection (B11). The caller calls the returned function when
+// the connection ends.
+func (l *Limits) identify(listener policy.Listener, addr netip.Addr) (leave func()) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	key := listenerAddr{listener.Name, addr}
+	l.addresses[key]++
+	return func() { l.forget(key) }
+}
+
+func (l *Limits) forget(key listenerAddr) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.addresses[key]--; l.addresses[key] <= 0 {
 		delete(l.addresses, key)
 	}

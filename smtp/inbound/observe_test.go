@@ -121,6 +121,12 @@ func TestObserverIsToldOfEverySession(t *testing.T) {
 		"refused": {setup{policies: []policy.MailFlowPolicy{{Name: "FLOW", Action: policy.ActionReject}}}, func(t *testing.T, g *gateway) {
 			smtptest.Dial(t, g.addr()).Expect(554)
 		}, []string{"connection 127.0.0.1 none none"}},
+		"no client certificate": {verifying(smtptest.NewCA(t), policy.ListenerTLSRequired), func(t *testing.T, g *gateway) {
+			c := open(t, g)
+			c.StartTLS(nil)
+			c.Cmd(554, "EHLO client.test")
+			c.Quit()
+		}, []string{"connection 127.0.0.1 required failed no_certificate"}},
 		"implicit TLS": {smtps, func(t *testing.T, g *gateway) {
 			c := smtptest.DialTLS(t, g.addr(), nil)
 			c.Greet()

@@ -77,6 +77,9 @@ func (s *session) Mail(_ string, options *gosmtp.MailOptions) error {
 	if !isASCII(s.leg.argument) && !options.UTF8 {
 		return answer(reply.NeedsSMTPUTF8())
 	}
+	if s.leg.tls == nil && c.policy.MustUseTLS(sender) {
+		return answer(reply.SenderMustUseTLS()) // B17: the session stays open
+	}
 	s.begin(sender, options)
 	return nil
 }
@@ -204,7 +207,8 @@ func (s *session) Data(io.Reader) error {
 
 // receive reads the message into the body, behind our Received field.
 func (s *session) receive(body delivery.BodyWriter, t *transaction) (*content, error) {
-	check := &content{dst: body, maxBytes: s.leg.client.policy.MaxMessageBytes}
+	p := s.leg.client.policy
+	check := &content{dst: body, maxBytes: p.MaxMessageBytes, maxHeader: p.MaxHeaderBytes, maxLine: p.MaxLineBytes}
 	if _, err := body.Write(s.received(t)); err != nil {
 		check.err = err
 	}
@@ -272,6 +276,9 @@ func (s *session) received(t *transaction) []byte {
 	if c.tls.Encrypted() {
 		with += "S"
 		detail = fmt.Sprintf("\r\n\t(%s, %s)", c.tls.Version, c.tls.Cipher)
+	}
+	if c.subject != "" {
+		detail += fmt.Sprintf("\r\n\t(client certificate %s)", c.subject)
 	}
 	return fmt.Appendf(nil, "Received: from %s (%s)%s\r\n\tby %s with %s id %s;\r\n\t%s\r\n",
 		s.helo, c.source(), detail, c.handler.listener.HostName, with, t.envelope.ID,

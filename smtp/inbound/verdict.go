@@ -1,6 +1,7 @@
 package inbound
 
 import (
+	"fmt"
 	"net/netip"
 
 	"postern/domain/mailaddr"
@@ -16,6 +17,19 @@ type verdict struct {
 	exemption  *policy.STARTTLSEntry
 	offerTLS   bool
 	requireTLS bool
+	// certificate is what a handshake asks of the client (B17).
+	certificate probe.CertificateDemand
+}
+
+// demandOf says what a policy makes of the client's certificate (B17).
+func demandOf(p policy.MailFlowPolicy, required bool) probe.CertificateDemand {
+	switch {
+	case !p.VerifiesClients():
+		return probe.CertificateIgnored
+	case required:
+		return probe.CertificateRequired
+	}
+	return probe.CertificateVerified
 }
 
 // judge takes the first sender group whose policy does not say continue (B12,
@@ -32,8 +46,11 @@ func (h *Handler) judge(addr netip.Addr, names []mailaddr.DomainName) (verdict, 
 		v.policy = p
 		v.requireTLS = p.TLS == policy.ListenerTLSRequired
 		// B25: STARTTLS is hidden from exempt clients, B1: from all while TLS is
-		// switched off. What is required stays required (B26).
-		v.offerTLS = p.TLS >= policy.ListenerTLSPreferred && h.tls != nil && v.exemption == nil
+		// switched off. What is required stays required (B26). Implicit TLS needs
+		// no STARTTLS.
+		v.offerTLS = p.TLS >= policy.ListenerTLSPreferred && h.tls != nil && v.exemption == nil &&
+			h.listener.Protocol == policy.ProtocolSMTP
+		v.certificate = demandOf(p, v.requireTLS)
 		return v, true
 	}
 	return v, false
@@ -46,6 +63,10 @@ func (h *Handler) Explain(addr netip.Addr) probe.Client {
 	e := probe.Client{
 		Listener: h.listener.Name, Address: addr.String(), Revision: h.snapshot.Revision,
 		Policy: v.policy, Exemption: v.exemption, OffersSTARTTLS: v.offerTLS, RequiresTLS: v.requireTLS,
+		Certificate: v.certificate,
+	}
+	if entry, ok := h.proxyEntry(addr); ok {
+		e.Proxy = entry.String()
 	}
 	if err != nil {
 		e.NamesProblem = err.Error()
@@ -76,6 +97,21 @@ func (h *Handler) reasons(v verdict) []policy.Reason {
 	}
 	if len(list) > 1 && v.policy.TLS == policy.ListenerTLSPreferred {
 		list[0].OverruledBy = list[1].Rule
+	}
+	return append(list, clientReasons(v)...)
+}
+
+// clientReasons lists what the policy asks of certificates and senders (B17).
+func clientReasons(v verdict) (list []policy.Reason) {
+	if v.certificate != probe.CertificateIgnored {
+		list = append(list, policy.Reason{
+			Rule: "verify_client_certificate", Entry: v.policy.Name, Asks: "client certificate " + string(v.certificate),
+		})
+	}
+	if n := len(v.policy.TLSMandatorySenders); n > 0 {
+		list = append(list, policy.Reason{
+			Rule: "tls_mandatory_senders", Entry: v.policy.Name, Asks: fmt.Sprintf("TLS of senders that match one of %d patterns", n),
+		})
 	}
 	return list
 }

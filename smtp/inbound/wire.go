@@ -208,11 +208,7 @@ func (w *wire) startTLS(config *tls.Config) error {
 		return w.fail(errInjection)
 	}
 	w.send(reply.ReadyForTLS())
-	if err := w.handshake(config); err != nil {
-		return err
-	}
-	w.in.Reset(wireReader{w})
-	return nil
+	return w.handshake(config)
 }
 
 // handshake runs the handshake on the socket, after what is pending was sent.
@@ -224,12 +220,13 @@ func (w *wire) handshake(config *tls.Config) error {
 	if err := w.socket.SetDeadline(time.Now().Add(handshakeTimeout)); err != nil {
 		return w.fail(err)
 	}
-	conn := tls.Server(w.socket, config)
+	conn := tls.Server(w.unread(), config)
 	if err := conn.Handshake(); err != nil {
 		return w.fail(err)
 	}
 	state := conn.ConnectionState()
 	w.conn, w.tls = conn, &state
+	w.in.Reset(wireReader{w})
 	return nil
 }
 

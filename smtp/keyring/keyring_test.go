@@ -2,6 +2,7 @@ package keyring
 
 import (
 	"context"
+	"crypto"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -100,6 +101,11 @@ func pair(t testing.TB, id string, days int, names ...string) certificate.KeyPai
 	if err != nil {
 		t.Fatal(err)
 	}
+	return pairOf(t, key, id, days, names...)
+}
+
+func pairOf(t testing.TB, key crypto.Signer, id string, days int, names ...string) certificate.KeyPair {
+	t.Helper()
 	template := &x509.Certificate{
 		Subject:   pkix.Name{CommonName: id},
 		NotBefore: time.Now().AddDate(0, -1, 0),

@@ -5,6 +5,8 @@ import (
 	"crypto/tls"
 	"errors"
 	"strings"
+
+	"postern/domain/policy"
 )
 
 // ServerOptions are the TLS settings of one endpoint.
@@ -14,6 +16,8 @@ type ServerOptions struct {
 	Binding string
 	// MinVersion is a tls.Version constant; 0 means TLS 1.2 (B9).
 	MinVersion uint16
+	// Ciphers is the cipher profile; empty means policy.CipherDefault.
+	Ciphers policy.CipherProfile
 	// SessionTickets allows resumption. Off by default: the tickets of a Go
 	// server make some Microsoft senders give up (golang/go issue 70232, B9). A
 	// session that is resumed shows no certificate, hence no new one either.
@@ -25,10 +29,11 @@ type ServerOptions struct {
 // ServerConfig returns the TLS configuration of an endpoint. It stays valid for
 // the life of the endpoint: the certificate is looked up at each handshake.
 //
-// Cipher suites and groups are those of crypto/tls: forward secrecy and AEAD
-// first, post-quantum hybrids where the peer has them.
+// Groups, and cipher suites unless the profile says otherwise, are those of
+// crypto/tls: forward secrecy and AEAD first, post-quantum hybrids where the
+// peer has them.
 func (r *Ring) ServerConfig(o ServerOptions) *tls.Config {
-	return &tls.Config{
+	c := &tls.Config{
 		MinVersion:             cmp.Or(o.MinVersion, tls.VersionTLS12),
 		SessionTicketsDisabled: !o.SessionTickets,
 		NextProtos:             o.NextProtos,
@@ -36,6 +41,8 @@ func (r *Ring) ServerConfig(o ServerOptions) *tls.Config {
 			return r.serve(o.Binding, hello.ServerName)
 		},
 	}
+	applyProfile(c, o.Ciphers)
+	return c
 }
 
 // ClientCertificate returns a callback for tls.Config.GetClientCertificate: the

@@ -37,6 +37,8 @@ type terms struct {
 	revision int64
 	// recipient is what the connection is counted under.
 	recipient destination
+	// trace notes the steps of a live test; nil in a delivery.
+	trace *trace
 }
 
 // keyFor names the sessions that may serve a delivery to the target.
@@ -76,7 +78,9 @@ func (t terms) checks() []policy.Check {
 func (d *Deliverer) open(ctx context.Context, to target, t terms) (*session, *failure) {
 	s := &session{key: t.keyFor(to), limit: t.limit}
 	f := d.dial(ctx, s, to, t)
+	t.trace.connected(to.addr, f)
 	if f == nil {
+		s.client.trace = t.trace
 		f = d.prepare(ctx, s, to, t)
 		if f != nil {
 			s.client.leave(f)
@@ -140,12 +144,17 @@ func (d *Deliverer) startTLS(ctx context.Context, s *session, to target, t terms
 	if f != nil {
 		return f
 	}
-	s.tls.Version = strings.ReplaceAll(tls.VersionName(state.Version), " ", "")
+	s.tls.Version = tlsVersion(state)
 	s.tls.Cipher = tls.CipherSuiteName(state.CipherSuite)
 	if f := d.verify(ctx, s, state.PeerCertificates, to, t); f != nil {
 		return f
 	}
 	return s.client.greetAgain(ctx)
+}
+
+// tlsVersion returns the version as records have it: TLS1.3.
+func tlsVersion(state *tls.ConnectionState) string {
+	return strings.ReplaceAll(tls.VersionName(state.Version), " ", "")
 }
 
 // tlsConfig is that of one handshake. Every certificate passes it: package
@@ -173,6 +182,7 @@ func (d *Deliverer) verify(ctx context.Context, s *session, chain []*x509.Certif
 		}
 	}
 	s.tls.Verified, s.tls.Verification = result.Verified, result.String()
+	t.trace.verified(result)
 	if result.Verified || len(t.decision.Checks) == 0 {
 		return nil
 	}
@@ -216,5 +226,6 @@ func (d *Deliverer) logConnection(ctx context.Context, s *session, to target, t 
 	d.Logger.LogAttrs(ctx, slog.LevelInfo, "outbound", append(fields,
 		slog.String("host", c.Host),
 		slog.String("level", t.rung.level.String()),
+		slog.Bool("live_test", t.trace != nil),
 	)...)
 }

@@ -47,11 +47,6 @@ func resultOf(state delivery.SessionTLS, f *failure) delivery.TLSResult {
 	return delivery.TLSUndecided
 }
 
-// String returns the destination as queue and reports name it.
-func (d destination) String() string {
-	return delivery.Destination(mailaddr.Mailbox{Domain: d.domain, Literal: d.literal}).String()
-}
-
 // observeConnection counts a connection that this attempt has made.
 func (a *attempt) observeConnection(to target, t terms, s *session, f *failure) {
 	if a.Observer != nil {

@@ -47,8 +47,8 @@ type Leaf struct {
 	CommonName string
 	Validity   Validity
 	Key        KeyType
-	// ClientOnly leaves out the usage as a server.
-	ClientOnly bool
+	// ClientOnly leaves out the usage as a server, ServerOnly that as a client.
+	ClientOnly, ServerOnly bool
 }
 
 // Identity is a certificate with its key and the certificates above it, without
@@ -161,7 +161,10 @@ func authorityTemplate(tb testing.TB, name string) *x509.Certificate {
 
 func leafTemplate(tb testing.TB, leaf Leaf) *x509.Certificate {
 	tb.Helper()
-	usage := []x509.ExtKeyUsage{x509.ExtKeyUsageClientAuth}
+	var usage []x509.ExtKeyUsage
+	if !leaf.ServerOnly {
+		usage = append(usage, x509.ExtKeyUsageClientAuth)
+	}
 	if !leaf.ClientOnly {
 		usage = append(usage, x509.ExtKeyUsageServerAuth)
 	}

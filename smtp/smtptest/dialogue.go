@@ -28,6 +28,7 @@ import (
 //	!lacks text      the last reply has no line with this text
 //	!tls             the client shakes hands, without verification
 //	!tls name=host   the same with a server name
+//	!tls certificate=x  the same, and the client shows the certificate x
 //	!tls fails       the client shakes hands, and that fails
 //	!close           the next thing from the server is the end of the connection
 //	!wait-closed     the server ends the connection, whatever it sends before
@@ -37,17 +38,24 @@ import (
 // goes on. After the last step the client closes the connection.
 func RunDialogue(tb testing.TB, addr, file string) {
 	tb.Helper()
+	RunDialogueAs(tb, addr, file, nil)
+}
+
+// RunDialogueAs is [RunDialogue] for a client that has certificates, by the
+// names that the file calls them by.
+func RunDialogueAs(tb testing.TB, addr, file string, certificates map[string]tls.Certificate) {
+	tb.Helper()
 	text, err := os.ReadFile(file)
 	if err != nil {
 		tb.Fatal(err)
 	}
-	if err := playDialogue(addr, string(text)); err != nil {
+	if err := playDialogue(addr, string(text), certificates); err != nil {
 		tb.Fatalf("%s:%v", file, err)
 	}
 }
 
 // playDialogue returns an error that begins with the number of the line.
-func playDialogue(addr, text string) error {
+func playDialogue(addr, text string, certificates map[string]tls.Certificate) error {
 	steps, err := parseDialogue(text)
 	if err != nil {
 		return err
@@ -56,7 +64,7 @@ func playDialogue(addr, text string) error {
 	if err != nil {
 		return err
 	}
-	p := &player{conn: conn, br: bufio.NewReader(conn)}
+	p := &player{conn: conn, br: bufio.NewReader(conn), certificates: certificates}
 	defer func() { p.conn.Close() }()
 	for _, s := range steps {
 		if err := p.play(s); err != nil {
@@ -72,6 +80,8 @@ type player struct {
 	br   *bufio.Reader
 	last []string // text of the lines of the last reply, without codes
 	open bool     // the last line seen continues
+
+	certificates map[string]tls.Certificate
 }
 
 func (p *player) play(s step) error {
@@ -91,6 +101,8 @@ func (p *player) play(s step) error {
 		return p.expectText(s.text, false)
 	case stepTLS:
 		return p.startTLS(s.text)
+	case stepTLSCertificate:
+		return p.showCertificate(s.text)
 	case stepTLSFails:
 		return p.failTLS()
 	case stepClosed:
@@ -152,7 +164,26 @@ func (p *player) startTLS(name string) error {
 	if p.br.Buffered() > 0 {
 		return errors.New("octets came in clear before the handshake")
 	}
-	conn := tls.Client(p.conn, &tls.Config{ServerName: name, InsecureSkipVerify: true})
+	return p.handshake(&tls.Config{ServerName: name, InsecureSkipVerify: true})
+}
+
+// showCertificate starts TLS with a certificate, whether or not the server would
+// like another authority's better.
+func (p *player) showCertificate(name string) error {
+	certificate, ok := p.certificates[name]
+	if !ok {
+		return fmt.Errorf("there is no certificate %q", name)
+	}
+	return p.handshake(&tls.Config{
+		InsecureSkipVerify: true,
+		GetClientCertificate: func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+			return &certificate, nil
+		},
+	})
+}
+
+func (p *player) handshake(config *tls.Config) error {
+	conn := tls.Client(p.conn, config)
 	if err := conn.Handshake(); err != nil {
 		return fmt.Errorf("handshake: %w", err)
 	}

@@ -41,6 +41,7 @@ func TestDialogueComplaints(t *testing.T) {
 		{"unknown step", "S: 220*\nX: what", ":2: no step"},
 		{"unknown bang", "!what", ":1: no step"},
 		{"TLS argument", "!tls what", ":1: no step"},
+		{"certificate that is not there", "S: 220*\nC: STARTTLS\nS: 220*\n!tls certificate=x", `no certificate "x"`},
 		{"short pattern", "S: 2", ":1: no step"},
 		{"bad literal", "C-raw: hello", ":1: no Go string literal"},
 		{"bad repeat", `C-raw: -1 "x"`, ":1: bad number of repeats"},

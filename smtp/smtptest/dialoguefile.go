@@ -13,7 +13,8 @@ const (
 	stepServer                 // expect a line that matches text
 	stepHas
 	stepLacks
-	stepTLS // text is the server name
+	stepTLS            // text is the server name
+	stepTLSCertificate // text names the certificate
 	stepTLSFails
 	stepClosed
 	stepWaitClosed
@@ -73,6 +74,7 @@ func parseStep(line string) (step, error) {
 
 func parseTLS(rest string) (step, error) {
 	name, named := strings.CutPrefix(rest, "name=")
+	certificate, shown := strings.CutPrefix(rest, "certificate=")
 	switch {
 	case rest == "":
 		return step{kind: stepTLS}, nil
@@ -80,6 +82,8 @@ func parseTLS(rest string) (step, error) {
 		return step{kind: stepTLSFails}, nil
 	case named && name != "":
 		return step{kind: stepTLS, text: name}, nil
+	case shown && certificate != "":
+		return step{kind: stepTLSCertificate, text: certificate}, nil
 	}
 	return step{}, fmt.Errorf("no step: !tls %s", rest)
 }

@@ -1,4 +1,5 @@
-// Package tlsverify judges the certificate that a mail server shows (B23).
+// Package tlsverify judges the certificate that a mail server shows (B23), and
+// the one that a client shows to us (B17).
 //
 // Verification for SMTP is not the verification of a web browser. There the
 // handshake fails unless the certificate is good; here most mail is sent to
@@ -14,6 +15,8 @@
 //     certificate pinned? See [Trust].
 //   - Names: does the certificate speak for the name that the rule asks for?
 //     Which one that is differs by rule: see [ForDomain], [ForHosted], [ForHost].
+//
+// A client answers the first question only: see [VerifyClient].
 //
 // The judgement is a pure function of its arguments, the time included.
 package tlsverify

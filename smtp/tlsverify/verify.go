@@ -22,7 +22,7 @@ func Verify(chain []*x509.Certificate, trust *Trust, names Names, now time.Time)
 	if len(chain) == 0 {
 		return Refuse(NoCertificate, "the peer showed no certificate")
 	}
-	result := trust.verify(chain, now)
+	result := trust.verify(chain, x509.ExtKeyUsageServerAuth, now)
 	result.Tried = names.strings()
 	if result.Reason != None {
 		return result
@@ -48,8 +48,9 @@ func namesOf(leaf *x509.Certificate) []string {
 	return names
 }
 
-// verify answers the question of trust alone.
-func (t *Trust) verify(chain []*x509.Certificate, now time.Time) Result {
+// verify answers the question of trust alone, for a certificate that is used
+// so.
+func (t *Trust) verify(chain []*x509.Certificate, usage x509.ExtKeyUsage, now time.Time) Result {
 	leaf := chain[0]
 	// B23: a pinned certificate is trusted by itself; its dates still count.
 	if t.pins(leaf) {
@@ -65,6 +66,7 @@ func (t *Trust) verify(chain []*x509.Certificate, now time.Time) Result {
 		Roots:         t.roots,
 		Intermediates: poolOf(chain[1:]),
 		CurrentTime:   now,
+		KeyUsages:     []x509.ExtKeyUsage{usage},
 	})
 	if err != nil {
 		return explain(err, leaf, now)
