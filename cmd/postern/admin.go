@@ -28,10 +28,7 @@ func newResetPasswordCommand() *cobra.Command {
 			"is stopped. While it runs, use PUT /api/v1/administrators/{name}/password.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := fromEnvironment(c.Flags()); err != nil {
-				return err
-			}
-			options, err := f.options(c.ErrOrStderr())
+			options, err := f.options(c)
 			if err != nil {
 				return err
 			}

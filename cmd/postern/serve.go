@@ -57,8 +57,12 @@ func defaultHostName() string {
 	return name
 }
 
-// options turns the flags into the options of an App that logs to w.
-func (f *serveFlags) options(w io.Writer) (Options, error) {
+// options turns the flags, and the environment where they are silent, into the
+// options of an App that logs to the command's standard error.
+func (f *serveFlags) options(c *cobra.Command) (Options, error) {
+	if err := fromEnvironment(c.Flags()); err != nil {
+		return Options{}, err
+	}
 	name, err := hostName(f.hostName)
 	if err != nil {
 		return Options{}, err
@@ -70,7 +74,7 @@ func (f *serveFlags) options(w io.Writer) (Options, error) {
 	return Options{
 		DataDir: f.dataDir, API: f.api, Grace: f.grace,
 		Seed:   config.Seed{HostName: name, PublicPort: f.publicPort, PrivatePort: f.privatePort},
-		Logger: slog.New(slog.NewJSONHandler(w, &slog.HandlerOptions{Level: level})),
+		Logger: slog.New(slog.NewJSONHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: level})),
 	}, nil
 }
 
@@ -83,10 +87,7 @@ func newServeCommand() *cobra.Command {
 			"token is printed, once. The log goes to standard error, as JSON.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := fromEnvironment(c.Flags()); err != nil {
-				return err
-			}
-			options, err := f.options(c.ErrOrStderr())
+			options, err := f.options(c)
 			if err != nil {
 				return err
 			}

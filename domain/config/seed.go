@@ -2,6 +2,7 @@ package config
 
 import (
 	"context"
+	"slices"
 
 	"postern/domain"
 	"postern/domain/mailaddr"
@@ -72,28 +73,49 @@ type Seed struct {
 	PublicPort, PrivatePort int
 }
 
-// Seed writes revision 1 into an empty store; on any other it does nothing.
+// Seed writes revision 1 into an empty store. On any other it adds the sections
+// of the settings that came with a later version of the program, with their
+// default values, so that every section can be read and edited.
 func (s *Service) Seed(ctx context.Context, seed Seed) error {
+	edits, comment := seed.edits(), "initial configuration"
 	if s.Snapshot().Revision != 0 {
-		return nil
+		var err error
+		if edits, err = s.absent(ctx, seed.settings()); err != nil {
+			return err
+		}
+		comment = "settings of a newer version"
 	}
-	_, err := s.Commit(ctx, Change{
-		Author: "postern", Comment: "initial configuration", Edits: seed.edits(),
-	})
-	return domain.Wrap(err, "write the initial configuration")
+	_, err := s.Commit(ctx, Change{Author: "postern", Comment: comment, Edits: edits})
+	return domain.Wrap(err, "write the %s", comment)
 }
 
-func (seed Seed) edits() []Edit {
+// absent returns those of the edits whose items do not exist.
+func (s *Service) absent(ctx context.Context, edits []Edit) ([]Edit, error) {
+	current, err := s.store.Current(ctx, refsOf(edits))
+	if err != nil {
+		return nil, domain.Wrap(err, "look for settings")
+	}
+	return slices.DeleteFunc(edits, func(e Edit) bool {
+		_, exists := current[e.Ref()]
+		return exists
+	}), nil
+}
+
+// settings are the sections with their default values.
+func (seed Seed) settings() []Edit {
 	settings := defaultSettings()
 	settings.Outbound.HostName = seed.HostName
-	edits := []Edit{
+	return []Edit{
 		{Kind: KindSettings, Key: SectionTLS, Value: settings.TLS},
 		{Kind: KindSettings, Key: SectionQueue, Value: settings.Queue},
 		{Kind: KindSettings, Key: SectionDNS, Value: settings.DNS},
 		{Kind: KindSettings, Key: SectionOutbound, Value: settings.Outbound},
 		{Kind: KindSettings, Key: SectionAlerts, Value: settings.Alerts},
-		{Kind: KindDestinationControl, Key: "default", Value: seededControl()},
 	}
+}
+
+func (seed Seed) edits() []Edit {
+	edits := append(seed.settings(), Edit{Kind: KindDestinationControl, Key: "default", Value: seededControl()})
 	for _, p := range seededPolicies() {
 		edits = append(edits, Edit{Kind: KindMailFlowPolicy, Key: p.Name, Value: p})
 	}

@@ -59,6 +59,25 @@ func TestSeedMakesRevisionOneOnce(t *testing.T) {
 	}
 }
 
+// A data directory of an earlier version lacks sections that came later.
+func TestSeedAddsSectionsOfANewerVersion(t *testing.T) {
+	s, store := configtest.Seeded(t)
+	store.Remove(config.Ref{Kind: config.KindSettings, Key: config.SectionQueue})
+	configtest.Commit(t, s, control(t, "example.com", policy.TLSRequired))
+	if err := s.Seed(t.Context(), config.Seed{HostName: "other.example.com"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := s.Get(t.Context(), config.KindSettings, config.SectionQueue); err != nil {
+		t.Error(err)
+	}
+	if n := revisions(t, s); n != 3 {
+		t.Errorf("%d revisions, want 3", n)
+	}
+	if got := s.Snapshot().Settings.Outbound.HostName; got != "mail.example.com" {
+		t.Errorf("an existing section was overwritten: %s", got)
+	}
+}
+
 func TestCommitIsSeenAtOnceAndRecorded(t *testing.T) {
 	s, _ := configtest.Seeded(t)
 	before := s.Snapshot()

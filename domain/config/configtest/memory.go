@@ -48,6 +48,14 @@ func (m *Memory) Documents() map[config.Ref]string {
 	return list
 }
 
+// Remove takes an item away without a revision, as if an earlier version of the
+// program had not known it.
+func (m *Memory) Remove(r config.Ref) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	delete(m.items, r)
+}
+
 // Load is [config.Store.Load].
 func (m *Memory) Load(_ context.Context, yield func(config.Item) error) (int64, error) {
 	m.mu.Lock()
