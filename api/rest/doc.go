@@ -37,6 +37,8 @@
 //	@tag.description	The switches of the gateway.
 //	@tag.name		Messages
 //	@tag.description	The queue, what is done to it, and what became of finished messages.
+//	@tag.name		Reports
+//	@tag.description	What became of TLS over time.
 //	@tag.name		Certificates
 //	@tag.description	The digital identity of the gateway.
 //	@tag.name		Accounts

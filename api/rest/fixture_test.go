@@ -41,6 +41,7 @@ type fixture struct {
 	queue   *memoryQueue
 	hosts   *oneHour
 	probes  *probes
+	reports *reports
 	alerts  *alert.Service
 	metered sync.Map // of operation and status, such as "getStatus 200"
 	reasons []string
@@ -53,6 +54,7 @@ func newFixture(t *testing.T) *fixture {
 	f.certs = newCertificates()
 	f.people = newAccounts()
 	f.queue, f.hosts, f.probes = newQueue(), new(oneHour), new(probes)
+	f.reports = newReports()
 	f.alerts = newAlerts(t)
 	f.api = New(f.parts())
 	f.server = httptest.NewServer(f.api.Handler())
@@ -70,6 +72,7 @@ func (f *fixture) parts() Config {
 		Certificates: f.certs, CertificateWriter: f.certs,
 		Tokens: f.people, Administrators: f.people,
 		Messages: f.queue, MessageActor: f.queue, OneHourList: f.hosts, Alerts: f.alerts,
+		Destinations: newDestinations(), TLSReports: f.reports,
 		Listeners: func() []ListenerStatus {
 			return []ListenerStatus{{Name: "inbound", Address: "127.0.0.1:2525", Connections: 3}, {Name: "outbound", Address: "127.0.0.1:0", Problem: "the port is taken"}}
 		},

@@ -52,6 +52,8 @@ func (a *API) operations() []operation {
 		a.messagesOperations(),
 		a.messageActionsOperations(),
 		a.deliveriesOperations(),
+		a.destinationsOperations(),
+		a.tlsReportOperations(),
 		a.explainOperations(),
 		a.verifyOperations(),
 		a.alertsOperations(),
@@ -87,7 +89,7 @@ func (a *API) guarded(o operation) echo.HandlerFunc {
 		if err := checkQuery(c, o.query); err != nil {
 			return err
 		}
-		if err := checkAccept(c.Request(), mediaJSON); err != nil {
+		if _, err := negotiate(c.Request(), o.mediaTypes()...); err != nil {
 			return err
 		}
 		return o.handler(c)

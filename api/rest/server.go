@@ -46,6 +46,8 @@ type Config struct {
 	Messages          MessageReader
 	MessageActor      MessageActor
 	OneHourList       OneHourList
+	Destinations      Destinations
+	TLSReports        TLSReports
 	Alerts            Alerts
 	// Listeners returns how the listeners are doing, sorted by name.
 	Listeners func() []ListenerStatus
@@ -80,6 +82,8 @@ type API struct {
 	messages          MessageReader
 	messageActor      MessageActor
 	oneHour           OneHourList
+	destinations      Destinations
+	reports           TLSReports
 	alerts            Alerts
 	listenerStatus    func() []ListenerStatus
 	explainDomain     func(context.Context, mailaddr.DomainName) probe.Destination
@@ -120,6 +124,7 @@ func New(c Config) *API {
 		certificates: c.Certificates, certificateWriter: c.CertificateWriter,
 		tokens: c.Tokens, administrators: c.Administrators,
 		messages: c.Messages, messageActor: c.MessageActor, oneHour: c.OneHourList, alerts: c.Alerts,
+		destinations: c.Destinations, reports: c.TLSReports,
 		listenerStatus: c.Listeners, explainDomain: c.ExplainDestination, explainClient: c.ExplainClient,
 		explainMessage: c.ExplainMessage, verify: c.Verify, notReady: c.NotReady,
 		measure: c.Measure, rates: newRateLimiter(c.Now), echo: echo.New(),

@@ -25,6 +25,7 @@ import (
 	"postern/domain/delivery"
 	"postern/domain/event"
 	"postern/domain/mailaddr"
+	"postern/domain/tlsreport"
 	"postern/persistence"
 	"postern/smtp"
 	"postern/smtp/inbound"
@@ -64,6 +65,7 @@ type App struct {
 	ring         *keyring.Ring
 	resolver     *resolver
 	oneHour      *outbound.OneHourList
+	statistics   *tlsreport.Recorder
 	deliverer    *outbound.Deliverer
 	queue        *queue.Queue
 	alerts       alerts
@@ -160,6 +162,8 @@ func (a *App) makeOutbound(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	stored := a.database.Queue()
+	a.statistics = tlsreport.NewRecorder(stored, time.Now)
 	a.deliverer = outbound.New(outbound.Dependencies{
 		Snapshot:          a.config.Snapshot,
 		Resolver:          a.resolver,
@@ -168,6 +172,7 @@ func (a *App) makeOutbound(ctx context.Context) error {
 		ClientCertificate: a.ring.ClientCertificate(""),
 		LocalAddrs:        localAddrs,
 		OneHour:           a.oneHour,
+		Observer:          a.statistics,
 		Logger:            a.logger,
 		Now:               time.Now,
 		Timeouts:          outbound.DefaultTimeouts(),
@@ -176,7 +181,6 @@ func (a *App) makeOutbound(ctx context.Context) error {
 	if err := a.makeAlerts(ctx); err != nil {
 		return err
 	}
-	stored := a.database.Queue()
 	a.queue = queue.New(queue.Dependencies{
 		Store: stored, Archive: stored, Spooler: stored, Transport: a.deliverer, Snapshot: a.config.Snapshot,
 		Logger: a.logger.With("log", "mail"), Now: time.Now, NewID: a.newMessageID, Grace: a.options.Grace / 2,
@@ -209,6 +213,7 @@ func (a *App) makeInbound(context.Context) error {
 		Keys:     a.ring,
 		Limits:   inbound.NewLimits(),
 		Metrics:  inbound.NewMetrics(a.registry),
+		Observer: a.statistics,
 		Logger:   a.logger.With("log", "mail"),
 		Now:      time.Now,
 		NewID:    a.newMessageID,
@@ -226,6 +231,7 @@ func (a *App) makeManagement(ctx context.Context) error {
 		Certificates: a.certificates, CertificateWriter: a.certificates,
 		Tokens: a.accounts, Administrators: a.accounts,
 		Messages: a.database.Queue(), MessageActor: a.queue, OneHourList: oneHourView{a.oneHour},
+		Destinations: queue.NewDestinations(a.queue, a.database.Queue()), TLSReports: a.statistics,
 		Listeners: a.listenerStatus, ExplainDestination: a.deliverer.Explain, ExplainClient: a.engine.ExplainClient,
 		ExplainMessage: a.deliverer.ExplainMessage, Verify: outbound.NewVerifier(a.deliverer).Verify,
 		Measure: ops.NewRequestMeter(a.registry).Measure, NotReady: a.notReady, Alerts: a.alerts.service,
@@ -281,7 +287,9 @@ func (a *App) notReady(context.Context) []string {
 // Start begins to serve. What cannot start (a port that is taken) is reported,
 // retried, and does not keep the rest from serving.
 func (a *App) Start(ctx context.Context) {
+	a.onStop(a.flushStatistics) // when nothing is left that counts
 	a.background.run(a.ring.Run)
+	a.background.run(a.keepStatistics)
 	a.onStop(a.background.stop)
 	queueEnd := make(chan struct{})
 	runQueue, stopQueue := context.WithCancel(context.WithoutCancel(ctx))

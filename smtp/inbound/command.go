@@ -19,6 +19,7 @@ func cutVerb(line string) (verb, argument string) {
 // rest, one command at a time.
 func (l *leg) command(line string) error {
 	verb, argument := cutVerb(line)
+	l.client.spoke()
 	switch {
 	case l.client.refusal != nil && verb != "QUIT":
 		return l.refuse(*l.client.refusal, verb, argument) // B17

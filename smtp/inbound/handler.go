@@ -45,6 +45,7 @@ type Dependencies struct {
 	Keys     *keyring.Ring
 	Limits   *Limits
 	Metrics  *Metrics
+	Observer Observer     // nil: nobody is told
 	Logger   *slog.Logger // the mail log
 	Now      func() time.Time
 	NewID    func() delivery.MessageID

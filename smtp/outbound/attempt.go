@@ -40,6 +40,7 @@ func (d *Deliverer) Deliver(ctx context.Context, m *delivery.Message, recipients
 		a.to, a.requireTLS = to.destination, to.requireTLS
 		a.record.Decision.Domain = a.to.domain
 		a.run(ctx)
+		a.observeEnd()
 	}
 	for _, r := range a.recipients {
 		a.record.Results = append(a.record.Results, delivery.Result{Recipient: r.Index, Outcome: *r.outcome})
@@ -157,6 +158,8 @@ func (a *attempt) terms(to target) terms {
 		hello:    a.snapshot.Settings.Outbound.HostName,
 		limit:    in.Control.MessagesPerConnection,
 		revision: a.snapshot.Revision,
+
+		recipient: a.to,
 	}
 }
 
@@ -183,10 +186,11 @@ func (a *attempt) use(ctx context.Context, to target, t terms) *failure {
 	if !reused {
 		s, f = a.open(ctx, to, t)
 		a.resting.note(to.addr, f)
+		a.observeConnection(to, t, s, f)
 	}
 	if f == nil {
 		pending := len(a.pending())
-		f = a.transfer(ctx, s)
+		f = a.transfer(ctx, s, t)
 		// An idle connection may be dead without our knowing: that says nothing
 		// about the peer.
 		if reused && f != nil && f.isStale() && len(a.pending()) == pending {
@@ -206,9 +210,11 @@ func (f *failure) isStale() bool {
 
 // transfer is the last stage: transactions until every recipient has its
 // outcome, as far as the connection goes.
-func (a *attempt) transfer(ctx context.Context, s *session) *failure {
+func (a *attempt) transfer(ctx context.Context, s *session, t terms) *failure {
 	for pending := a.pending(); len(pending) > 0 && !s.exhausted(); pending = a.pending() {
-		f := s.client.send(ctx, a.message, pending[:min(len(pending), s.batch())], a.record.Decision.RequireTLS)
+		batch := pending[:min(len(pending), s.batch())]
+		f := s.client.send(ctx, a.message, batch, a.record.Decision.RequireTLS)
+		a.observeMessage(t, s, batch)
 		if f != nil {
 			s.client.leave(f)
 			return f

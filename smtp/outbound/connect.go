@@ -12,6 +12,7 @@ import (
 	"postern/domain/delivery"
 	"postern/domain/mailaddr"
 	"postern/domain/policy"
+	"postern/smtp/maillog"
 	"postern/smtp/reply"
 	"postern/smtp/tlsverify"
 )
@@ -34,6 +35,8 @@ type terms struct {
 	// limit is the number of messages that we send over one connection.
 	limit    int
 	revision int64
+	// recipient is what the connection is counted under.
+	recipient destination
 	// trace notes the steps of a live test; nil in a delivery.
 	trace *trace
 }
@@ -218,26 +221,11 @@ func (d *Deliverer) confirmedNames(ctx context.Context, chain []*x509.Certificat
 
 // logConnection writes the connection's line into the mail log (B68).
 func (d *Deliverer) logConnection(ctx context.Context, s *session, to target, t terms, f *failure) {
-	result, detail := "clear", ""
-	if s.tls.Encrypted() {
-		result = "success"
-	}
-	if f != nil {
-		result, detail = "failed", f.detail
-	}
-	d.Logger.LogAttrs(ctx, slog.LevelInfo, "outbound",
-		slog.String("event", "connection"),
-		slog.String("host", to.hop.String()),
-		slog.String("address", to.addr.String()),
-		slog.String("domain", t.decision.Domain.String()),
+	c := connectionOf(to.hop.String(), t, s.tls, f)
+	fields := maillog.Connection(c, to.addr.String(), c.Detail, t.revision)
+	d.Logger.LogAttrs(ctx, slog.LevelInfo, "outbound", append(fields,
+		slog.String("host", c.Host),
 		slog.String("level", t.rung.level.String()),
-		slog.String("tls", result),
-		slog.String("tls_version", s.tls.Version),
-		slog.String("cipher", s.tls.Cipher),
-		slog.Bool("verified", s.tls.Verified),
-		slog.String("verification", s.tls.Verification),
-		slog.String("error", detail),
-		slog.Int64("revision", t.revision),
 		slog.Bool("live_test", t.trace != nil),
-	)
+	)...)
 }

@@ -47,6 +47,7 @@ type Dependencies struct {
 	// may point back at us (B33).
 	LocalAddrs func() []netip.Addr
 	OneHour    *OneHourList
+	Observer   Observer // nil: nobody is told
 	Logger     *slog.Logger
 	Now        func() time.Time
 	Timeouts   Timeouts   // see DefaultTimeouts
