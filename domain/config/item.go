@@ -30,6 +30,7 @@ const (
 	KindSTARTTLSRequirement Kind = "starttls_requirement"
 	KindDomain              Kind = "domain"
 	KindTrustAnchor         Kind = "trust_anchor"
+	KindServerProfile       Kind = "server_profile"
 )
 
 // Item is a stored configuration item.

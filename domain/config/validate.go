@@ -59,6 +59,10 @@ func (s *Service) validateInPlace(ctx context.Context, next *Snapshot, e Edit) (
 		faults, warnings = checkAccess(next, v)
 	case policy.MailFlowPolicy:
 		warnings = warnExemptions(next, v)
+	case policy.Route:
+		faults, warnings = checkRoute(next, v), v.Warnings()
+	case policy.ServerProfile:
+		faults, warnings = checkServerProfile(next, v), v.Warnings()
 	case policy.STARTTLSEntry:
 		faults = checkLists(next, e.Kind, v)
 	case policy.TLSSettings:
@@ -94,6 +98,9 @@ func checkDeletion(next *Snapshot, e Edit) error {
 		if _, exists := next.listeners[e.Key]; exists {
 			return domain.E(domain.Conflict, "the host access table belongs to listener %q: delete the listener", e.Key)
 		}
+	}
+	if e.Kind == KindServerProfile {
+		return checkProfileUnused(next, e.Key)
 	}
 	if e.Kind != KindMailFlowPolicy {
 		return nil
