@@ -31,7 +31,6 @@ import (
 	"postern/smtp/keyring"
 	"postern/smtp/outbound"
 	"postern/smtp/queue"
-	"postern/smtp/tlsverify"
 )
 
 // Options are all that is needed before the database opens; everything else is
@@ -63,6 +62,8 @@ type App struct {
 	certificates *certificate.Service
 	ring         *keyring.Ring
 	resolver     *resolver
+	secrets      config.Secrets
+	trust        *trust
 	oneHour      *outbound.OneHourList
 	deliverer    *outbound.Deliverer
 	queue        *queue.Queue
@@ -155,15 +156,17 @@ func (a *App) newMessageID() delivery.MessageID { return a.ids.Next(time.Now(), 
 func (a *App) makeOutbound(context.Context) error {
 	a.resolver = newResolver(a.config.Snapshot())
 	a.oneHour = outbound.NewOneHourList(time.Now)
-	trust, err := tlsverify.SystemTrust()
-	if err != nil {
-		return err
+	a.secrets = a.database.Secrets(time.Now)
+	var err error
+	if a.trust, err = newTrust(a.config.Snapshot()); err != nil {
+		return domain.Wrap(err, "read the root certificates of the system")
 	}
 	a.deliverer = outbound.New(outbound.Dependencies{
 		Snapshot:          a.config.Snapshot,
 		Resolver:          a.resolver,
 		Dialer:            new(net.Dialer),
-		Trust:             func() *tlsverify.Trust { return trust },
+		Trust:             a.trust.current.Load,
+		Secrets:           a.secrets,
 		ClientCertificate: a.ring.ClientCertificate(""),
 		LocalAddrs:        localAddrs,
 		OneHour:           a.oneHour,
@@ -212,7 +215,12 @@ func (a *App) makeInbound(context.Context) error {
 }
 
 // follow puts those parts of a snapshot into force that are not listeners.
-func (a *App) follow(snapshot *config.Snapshot) { a.resolver.follow(snapshot) }
+func (a *App) follow(snapshot *config.Snapshot) {
+	a.resolver.follow(snapshot)
+	if a.trust.follow(snapshot) {
+		a.deliverer.CloseIdle() // what was verified under other anchors serves no longer
+	}
+}
 
 func (a *App) makeManagement(ctx context.Context) error {
 	api := rest.New(rest.Config{

@@ -1,6 +1,10 @@
 package policy
 
-import "postern/domain"
+import (
+	"fmt"
+
+	"postern/domain"
+)
 
 // RecipientRate is how many recipients of a destination are tried in a number
 // of minutes (B21). Zero recipients are no limit, which lifts an inherited one.
@@ -11,6 +15,14 @@ type RecipientRate struct {
 
 // Limits reports whether the rate holds anything back.
 func (r *RecipientRate) Limits() bool { return r != nil && r.Recipients > 0 }
+
+// String returns "100 in 5 minutes".
+func (r *RecipientRate) String() string {
+	if !r.Limits() {
+		return "no limit"
+	}
+	return fmt.Sprintf("%d in %d minutes", r.Recipients, r.Minutes)
+}
 
 func (r *RecipientRate) validate() (f domain.Faults) {
 	if r != nil {

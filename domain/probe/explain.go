@@ -16,6 +16,9 @@ type Destination struct {
 	// Control is the destination control with inheritance resolved (B21).
 	Control    policy.DestinationControl
 	Candidates []Candidate
+	// TrustAnchors are the names of the anchors that count beside the system's
+	// roots where a certificate is verified (B23).
+	TrustAnchors []string
 	// Outcome ends a delivery before any host is tried, as a null MX does; nil
 	// where hosts are tried.
 	Outcome *delivery.Outcome
@@ -23,9 +26,11 @@ type Destination struct {
 
 // Candidate is one address that would be tried, in the order of trial.
 type Candidate struct {
-	Host     string
-	Address  string // with port; empty where the look-up failed
-	Decision policy.Decision
+	Host string
+	// ServerProfile names the host; empty where none does (B32).
+	ServerProfile string
+	Address       string // with port; empty where the look-up failed
+	Decision      policy.Decision
 	// Ladder is what would be tried on new connections, one after the other, if
 	// the one before fails in the handshake (B24).
 	Ladder []Rung

@@ -8,10 +8,12 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"postern/domain/delivery"
 	"postern/domain/mailaddr"
 	"postern/domain/policy"
+	"postern/domain/probe"
 	"postern/smtp/reply"
 	"postern/smtp/tlsverify"
 )
@@ -24,6 +26,19 @@ type session struct {
 	tls      delivery.SessionTLS
 	messages int // handed over so far
 	limit    int // of messages; 0: none
+	// trusted says that the certificate is verified for the very host, which
+	// credentials ask for whatever the decision does (B32).
+	trusted bool
+	steps   []probe.Step // the stages that were walked through
+}
+
+// step notes the end of a stage.
+func (s *session) step(stage delivery.Stage, began time.Time, f *failure) {
+	step := probe.Step{Stage: stage, Duration: time.Since(began)}
+	if f != nil {
+		step.Stage, step.Problem = f.stage, f.detail
+	}
+	s.steps = append(s.steps, step)
 }
 
 // terms are what a connection is made under.
@@ -31,8 +46,7 @@ type terms struct {
 	decision policy.Decision
 	rung     rung
 	hello    mailaddr.DomainName
-	// limit is the number of messages that we send over one connection.
-	limit    int
+	control  policy.DestinationControl // with its limits
 	revision int64
 }
 
@@ -40,7 +54,7 @@ type terms struct {
 func (t terms) keyFor(to target) poolKey {
 	return poolKey{
 		addr: to.addr, host: to.host, hello: t.hello.String(),
-		requirement: t.decision.Key(), level: t.rung.level, scope: t.scope(),
+		requirement: t.decision.Key(), level: t.rung.level, scope: t.scope(), profile: to.identity(),
 	}
 }
 
@@ -71,7 +85,7 @@ func (t terms) checks() []policy.Check {
 // ready where there is no failure; otherwise its connection is closed, and only
 // its TLS state is of interest.
 func (d *Deliverer) open(ctx context.Context, to target, t terms) (*session, *failure) {
-	s := &session{key: t.keyFor(to), limit: t.limit}
+	s := &session{key: t.keyFor(to), limit: t.control.MessagesPerConnection}
 	f := d.dial(ctx, s, to, t)
 	if f == nil {
 		f = d.prepare(ctx, s, to, t)
@@ -85,6 +99,7 @@ func (d *Deliverer) open(ctx context.Context, to target, t terms) (*session, *fa
 
 // dial makes the TCP connection.
 func (d *Deliverer) dial(ctx context.Context, s *session, to target, t terms) *failure {
+	began := time.Now()
 	dialing, cancel := context.WithTimeout(ctx, d.Timeouts.Connect)
 	defer cancel()
 	conn, err := d.Dialer.DialContext(dialing, "tcp", to.addr.String())
@@ -93,25 +108,47 @@ func (d *Deliverer) dial(ctx context.Context, s *session, to target, t terms) *f
 		if f.class != stopped {
 			f.class, f.detail = unreachable, reply.Quote(err.Error(), maxErrorOctets)
 		}
+		s.step(delivery.StageConnect, began, f)
 		return f
 	}
+	s.step(delivery.StageConnect, began, nil)
 	s.client = newClient(conn, t.hello.String(), d.Timeouts)
 	return nil
 }
 
 // prepare makes an open connection ready for MAIL.
 func (d *Deliverer) prepare(ctx context.Context, s *session, to target, t terms) *failure {
-	if f := s.client.greet(ctx); f != nil {
-		return f
-	}
-	if f := d.secure(ctx, s, to, t); f != nil {
+	if f := d.meet(ctx, s, to, t); f != nil {
 		return f
 	}
 	// RFC 8689 §4.1: the request may only be handed to a peer that knows it.
 	if t.decision.RequireTLS && !s.client.offers.requireTLS {
 		return &failure{stage: delivery.StageSTARTTLS, class: requireTLSNotOffered, detail: "the peer does not offer REQUIRETLS"}
 	}
-	return nil
+	return d.authenticate(ctx, s, to)
+}
+
+// meet greets the peer and encrypts the session: in that order by STARTTLS, in
+// the other where TLS is implicit (RFC 8314 §3.3).
+func (d *Deliverer) meet(ctx context.Context, s *session, to target, t terms) *failure {
+	if to.endpoint.ImplicitTLS {
+		if f := d.implicitTLS(ctx, s, to, t); f != nil {
+			return f
+		}
+		return d.greet(ctx, s)
+	}
+	if f := d.greet(ctx, s); f != nil {
+		return f
+	}
+	return d.secure(ctx, s, to, t)
+}
+
+// greet is the end of the stage connect.
+func (d *Deliverer) greet(ctx context.Context, s *session) *failure {
+	began := time.Now()
+	f := s.client.greet(ctx)
+	s.step(delivery.StageConnect, began, f)
+	return f
 }
 
 // secure brings the session to the level of the rung.
@@ -130,19 +167,47 @@ func (d *Deliverer) secure(ctx context.Context, s *session, to target, t terms) 
 
 // startTLS encrypts the session and judges the peer's certificate.
 func (d *Deliverer) startTLS(ctx context.Context, s *session, to target, t terms) *failure {
+	began := time.Now()
 	if !s.client.offers.startTLS {
-		return &failure{stage: delivery.StageSTARTTLS, class: tlsNotOffered, detail: "the peer does not offer STARTTLS"}
+		f := &failure{stage: delivery.StageSTARTTLS, class: tlsNotOffered, detail: "the peer does not offer STARTTLS"}
+		s.step(delivery.StageSTARTTLS, began, f)
+		return f
 	}
 	state, f := s.client.startTLS(ctx, d.tlsConfig(to, t))
+	s.step(delivery.StageSTARTTLS, began, f)
 	if f != nil {
 		return f
 	}
-	s.tls.Version = strings.ReplaceAll(tls.VersionName(state.Version), " ", "")
-	s.tls.Cipher = tls.CipherSuiteName(state.CipherSuite)
-	if f := d.verify(ctx, s, state.PeerCertificates, to, t); f != nil {
+	if f := d.judge(ctx, s, state, to, t); f != nil {
 		return f
 	}
-	return s.client.greetAgain(ctx)
+	began = time.Now()
+	if f = s.client.greetAgain(ctx); f != nil {
+		s.step(delivery.StageSTARTTLS, began, f)
+	}
+	return f
+}
+
+// implicitTLS encrypts the connection before a word is said, and judges the
+// peer's certificate.
+func (d *Deliverer) implicitTLS(ctx context.Context, s *session, to target, t terms) *failure {
+	began := time.Now()
+	state, f := s.client.implicitTLS(ctx, d.tlsConfig(to, t))
+	s.step(delivery.StageSTARTTLS, began, f)
+	if f != nil {
+		return f
+	}
+	return d.judge(ctx, s, state, to, t)
+}
+
+// judge notes what was agreed on and verifies the certificate.
+func (d *Deliverer) judge(ctx context.Context, s *session, state *tls.ConnectionState, to target, t terms) *failure {
+	s.tls.Version = strings.ReplaceAll(tls.VersionName(state.Version), " ", "")
+	s.tls.Cipher = tls.CipherSuiteName(state.CipherSuite)
+	began := time.Now()
+	f := d.verify(ctx, s, state.PeerCertificates, to, t)
+	s.step(delivery.StageVerify, began, f)
+	return f
 }
 
 // tlsConfig is that of one handshake. Every certificate passes it: package
@@ -155,9 +220,18 @@ func (d *Deliverer) tlsConfig(to target, t terms) *tls.Config {
 		InsecureSkipVerify:          true,
 		MinVersion:                  uint16(t.decision.MinVersion),
 		CurvePreferences:            t.rung.curves(),
-		GetClientCertificate:        d.ClientCertificate,
+		GetClientCertificate:        d.clientCertificate(to),
 		DynamicRecordSizingDisabled: true, // nobody waits for the first octets of a message
 	}
+}
+
+// clientCertificate returns what we show where the peer asks who we are: to a
+// server profile only what that says (B32).
+func (d *Deliverer) clientCertificate(to target) func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	if to.profile != nil && !to.profile.ClientCertificate {
+		return nil
+	}
+	return d.ClientCertificate
 }
 
 // verify is the stage that judges the certificate. The result is recorded in
@@ -170,6 +244,9 @@ func (d *Deliverer) verify(ctx context.Context, s *session, chain []*x509.Certif
 		}
 	}
 	s.tls.Verified, s.tls.Verification = result.Verified, result.String()
+	if to.profile != nil && to.profile.HasCredentials() {
+		s.trusted = d.check(ctx, policy.CheckMXHost, chain, to, t.decision.Domain).Verified
+	}
 	if result.Verified || len(t.decision.Checks) == 0 {
 		return nil
 	}

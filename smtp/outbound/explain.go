@@ -5,6 +5,7 @@ import (
 
 	"postern/domain/delivery"
 	"postern/domain/mailaddr"
+	"postern/domain/policy"
 	"postern/domain/probe"
 )
 
@@ -15,6 +16,7 @@ func (d *Deliverer) Explain(ctx context.Context, domain mailaddr.DomainName) pro
 	snapshot := d.Snapshot()
 	e := probe.Destination{Domain: domain.String(), Revision: snapshot.Revision, Route: snapshot.Route(domain)}
 	e.Control, _ = snapshot.Control(domain)
+	e.TrustAnchors = snapshot.TrustAnchorNames(policy.TrustAuthority, policy.TrustPinned)
 	a := &attempt{
 		Deliverer: d, snapshot: snapshot, message: new(delivery.Message), to: destination{domain: domain},
 	}
@@ -23,27 +25,36 @@ func (d *Deliverer) Explain(ctx context.Context, domain mailaddr.DomainName) pro
 		e.Outcome = end
 		return e
 	}
+	ours := false
 	for _, tier := range plan.tiers {
-		candidates, own := a.explainTier(ctx, plan, tier)
-		if own { // B33
-			break
+		if ours && tier[0].byMX { // B33
+			continue
 		}
-		e.Candidates = append(e.Candidates, candidates...)
+		candidates, own := a.explainTier(ctx, tier)
+		if ours = ours || own; !own {
+			e.Candidates = append(e.Candidates, candidates...)
+		}
 	}
-	if len(e.Candidates) == 0 {
+	switch {
+	case plan.problem != nil:
+		e.Outcome = plan.problem
+	case len(e.Candidates) == 0:
 		e.Outcome = loopOutcome()
 	}
 	return e
 }
 
-func (a *attempt) explainTier(ctx context.Context, p plan, tier []hop) (candidates []probe.Candidate, own bool) {
+func (a *attempt) explainTier(ctx context.Context, tier []hop) (candidates []probe.Candidate, own bool) {
+	if tier[0].discard {
+		return []probe.Candidate{{Host: devNull, Problem: "the route discards the mail here"}}, false
+	}
 	for _, h := range tier {
 		targets, f := a.resolve(ctx, h)
 		if f != nil {
 			candidates = append(candidates, probe.Candidate{Host: h.String(), Problem: f.detail})
 		}
 		for _, to := range targets {
-			own = own || p.byMX && a.leadsBack(a.snapshot, to.addr.Addr())
+			own = own || h.byMX && a.leadsBack(a.snapshot, to.addr.Addr())
 			candidates = append(candidates, a.explainTarget(to))
 		}
 	}
@@ -53,7 +64,7 @@ func (a *attempt) explainTier(ctx context.Context, p plan, tier []hop) (candidat
 func (a *attempt) explainTarget(to target) probe.Candidate {
 	t := a.terms(to)
 	return probe.Candidate{
-		Host: to.hop.String(), Address: to.addr.String(), Decision: t.decision,
+		Host: to.hop.String(), ServerProfile: to.profileName(), Address: to.addr.String(), Decision: t.decision,
 		OneHourListed: a.OneHour.Contains(to.addr.Addr()), Ladder: ladder(t),
 	}
 }
