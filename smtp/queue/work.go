@@ -21,6 +21,7 @@ type task struct {
 func (s *scheduler) deliver(t *task) {
 	s.groupByNextHop(t)
 	attempt := s.transport.Deliver(s.deliveries, t.entry.m, t.recipients)
+	s.observe(t, attempt)
 	s.free(t, attempt)
 	s.settle(t, attempt)
 }
@@ -86,7 +87,7 @@ func (s *scheduler) companions(t *task) (recipients []int) {
 
 func (s *scheduler) outOfReach(slot *slot, now time.Time) bool {
 	l := s.lanes[slot.destination]
-	return l != nil && l.suspended(now)
+	return l != nil && l.suspended(now) || s.limited(slot)
 }
 
 // free lets the lane go on to its next delivery.
@@ -148,6 +149,7 @@ func (s *scheduler) settle(t *task, a delivery.Attempt) {
 	t.entry.unclaim(t.recipients)
 	s.unsettled--
 	now := s.clock.Now()
+	s.resume(t, a, now)
 	s.release(t.entry, now)
 	s.dispatch(now)
 	s.stopped.Broadcast()
