@@ -30,6 +30,8 @@ type DestinationExplanation struct {
 	Route *Route `json:"route,omitempty"`
 	// Control is the destination control with inheritance resolved (B21).
 	Control DestinationControl `json:"destination_control" validate:"required"`
+	// TrustAnchors are the names of the trust anchors that count beside the roots of the system (B23).
+	TrustAnchors []string `json:"trust_anchors" validate:"required"`
 	// Outcome ends a delivery before any host is tried, as a null MX does; absent where hosts are tried.
 	Outcome *delivery.Outcome `json:"outcome,omitempty"`
 	// Candidates are the addresses that would be tried, in that order.
@@ -40,6 +42,8 @@ type DestinationExplanation struct {
 type CandidateExplanation struct {
 	// Host is its name.
 	Host string `json:"host" validate:"required"`
+	// ServerProfile is the server profile that names the host; absent where none does (B32).
+	ServerProfile string `json:"server_profile,omitempty"`
 	// Address with the port; absent where the look-up failed.
 	Address string `json:"address,omitempty"`
 	// Problem is why the host has no address.
@@ -146,7 +150,7 @@ func (a *API) explainDestination(c echo.Context, recipient mailaddr.DomainName) 
 	d := a.explainDomain(c.Request().Context(), recipient)
 	shown := &DestinationExplanation{
 		Domain: d.Domain, Revision: d.Revision, Control: DestinationControl(d.Control),
-		Outcome: d.Outcome, Candidates: []CandidateExplanation{},
+		Outcome: d.Outcome, Candidates: []CandidateExplanation{}, TrustAnchors: orEmpty(d.TrustAnchors),
 	}
 	if d.Route != nil {
 		route := Route(*d.Route)
@@ -160,7 +164,7 @@ func (a *API) explainDestination(c echo.Context, recipient mailaddr.DomainName) 
 
 func showCandidate(c probe.Candidate) CandidateExplanation {
 	shown := CandidateExplanation{
-		Host: c.Host, Address: c.Address, Problem: c.Problem, NoTLSHost: c.OneHourListed, Ladder: []LadderRung{},
+		Host: c.Host, ServerProfile: c.ServerProfile, Address: c.Address, Problem: c.Problem, NoTLSHost: c.OneHourListed, Ladder: []LadderRung{},
 	}
 	if c.Address != "" {
 		c.Decision.Reasons = orEmpty(c.Decision.Reasons)
@@ -183,6 +187,8 @@ func summaryOfDecision(d policy.Decision) string {
 		return "Mail leaves encrypted, or not at all; the certificate is not checked."
 	case d.Level == policy.TLSNone:
 		return "Mail leaves in clear: STARTTLS is not used."
+	case d.ClearAfterFailedTLS:
+		return "Mail leaves encrypted where TLS succeeds, in clear where it does not."
 	}
 	return "Mail leaves encrypted where the host offers STARTTLS, in clear where it does not."
 }

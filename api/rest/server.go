@@ -43,12 +43,16 @@ type Config struct {
 	Messages          MessageReader
 	MessageActor      MessageActor
 	OneHourList       OneHourList
+	Secrets           config.Secrets
 	// Listeners returns how the listeners are doing, sorted by name.
 	Listeners func() []ListenerStatus
 	// ExplainDestination and ExplainClient say what would happen, without doing
 	// it (B71). An unknown listener is a NotFound error.
 	ExplainDestination func(context.Context, mailaddr.DomainName) probe.Destination
 	ExplainClient      func(listener string, client netip.Addr) (probe.Client, error)
+	// TestServerProfile makes a live test (B32). An unknown profile is a NotFound
+	// error.
+	TestServerProfile func(ctx context.Context, name string) (probe.ServerTest, error)
 	// NotReady returns the reasons why the gateway is not ready; none if it is.
 	NotReady func(context.Context) []string
 }
@@ -69,9 +73,11 @@ type API struct {
 	messages          MessageReader
 	messageActor      MessageActor
 	oneHour           OneHourList
+	secrets           config.Secrets
 	listenerStatus    func() []ListenerStatus
 	explainDomain     func(context.Context, mailaddr.DomainName) probe.Destination
 	explainClient     func(string, netip.Addr) (probe.Client, error)
+	testProfile       func(context.Context, string) (probe.ServerTest, error)
 	notReady          func(context.Context) []string
 
 	listeners            resource[Listener]
@@ -80,6 +86,8 @@ type API struct {
 	domains              resource[HostedDomain]
 	destinationControls  resource[DestinationControl]
 	mailRoutes           resource[Route]
+	serverProfiles       resource[ServerProfile]
+	trustAnchors         resource[TrustAnchor]
 	starttlsExemptions   resource[STARTTLSExemption]
 	starttlsRequirements resource[STARTTLSRequirement]
 	tlsSettings          resource[TLSSettings]
@@ -100,8 +108,8 @@ func New(c Config) *API {
 		certificates: c.Certificates, certificateWriter: c.CertificateWriter,
 		messages: c.Messages, messageActor: c.MessageActor, oneHour: c.OneHourList,
 		listenerStatus: c.Listeners, explainDomain: c.ExplainDestination, explainClient: c.ExplainClient,
-		notReady: c.NotReady,
-		measure:  c.Measure, rates: newRateLimiter(c.Now), echo: echo.New(),
+		notReady: c.NotReady, secrets: c.Secrets, testProfile: c.TestServerProfile,
+		measure: c.Measure, rates: newRateLimiter(c.Now), echo: echo.New(),
 	}
 	a.makeResources()
 	a.echo.HTTPErrorHandler = func(err error, c echo.Context) { a.fail(c, err) }
@@ -117,6 +125,8 @@ func (a *API) makeResources() {
 	a.domains = newDomains(a)
 	a.destinationControls = newDestinationControls(a)
 	a.mailRoutes = newMailRoutes(a)
+	a.serverProfiles = newServerProfiles(a)
+	a.trustAnchors = newTrustAnchors(a)
 	a.starttlsExemptions = newSTARTTLSExemptions(a)
 	a.starttlsRequirements = newSTARTTLSRequirements(a)
 	a.tlsSettings = newTLSSettings(a)

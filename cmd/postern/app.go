@@ -228,6 +228,7 @@ func (a *App) makeManagement(ctx context.Context) error {
 		Authenticator: a.accounts, Configuration: a.config, Revisions: a.config, Snapshot: a.config.Snapshot,
 		Certificates: a.certificates, CertificateWriter: a.certificates,
 		Messages: a.database.Queue(), MessageActor: a.queue, OneHourList: oneHourView{a.oneHour},
+		Secrets: a.secrets, TestServerProfile: a.deliverer.TestServerProfile,
 		Listeners: a.listenerStatus, ExplainDestination: a.deliverer.Explain, ExplainClient: a.engine.ExplainClient,
 		Measure: ops.NewRequestMeter(a.registry).Measure, NotReady: a.notReady,
 	})
