@@ -3,6 +3,7 @@ package persistence
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"gorm.io/gorm"
 
@@ -57,6 +58,12 @@ func (r tokenRow) token() account.Token {
 	}
 }
 
+func (r administratorRow) administrator() account.Administrator {
+	return account.Administrator{
+		Name: r.Name, Role: account.Role(r.Role), PasswordHash: r.PasswordHash, CreatedAt: moment(r.CreatedAt),
+	}
+}
+
 // Administrator is [account.AdministratorStore.Administrator].
 func (s *AccountStore) Administrator(ctx context.Context, name string) (account.Administrator, error) {
 	var row administratorRow
@@ -69,9 +76,7 @@ func (s *AccountStore) Administrator(ctx context.Context, name string) (account.
 	if err != nil {
 		return account.Administrator{}, err
 	}
-	return account.Administrator{
-		Name: row.Name, Role: account.Role(row.Role), PasswordHash: row.PasswordHash, CreatedAt: moment(row.CreatedAt),
-	}, nil
+	return row.administrator(), nil
 }
 
 func noAdministrator(name string) error {
@@ -87,6 +92,19 @@ func (s *AccountStore) SetPasswordHash(ctx context.Context, name, hash string) e
 		}
 		return done.Error
 	})
+}
+
+// Administrators is [account.AdministratorStore.Administrators].
+func (s *AccountStore) Administrators(ctx context.Context, after string, limit int) ([]account.Administrator, error) {
+	var rows []administratorRow
+	err := s.file.read(ctx, func(tx *gorm.DB) error {
+		return tx.Where("name > ?", after).Order("name").Limit(limit).Find(&rows).Error
+	})
+	list := make([]account.Administrator, len(rows))
+	for i, r := range rows {
+		list[i] = r.administrator()
+	}
+	return list, err
 }
 
 // CreateFirst is [account.AdministratorStore.CreateFirst].
@@ -109,23 +127,46 @@ func (s *AccountStore) CreateFirst(ctx context.Context, a account.Administrator,
 
 // TokenByHash is [account.TokenStore.TokenByHash].
 func (s *AccountStore) TokenByHash(ctx context.Context, hash []byte) (account.Token, error) {
+	t, err := s.takeToken(ctx, "hash = ?", hash)
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		return t, domain.E(domain.NotFound, "there is no such token")
+	}
+	return t, err
+}
+
+// Token is [account.TokenStore.Token].
+func (s *AccountStore) Token(ctx context.Context, id string) (account.Token, error) {
+	t, err := s.takeToken(ctx, "id = ?", id)
+	if errors.Is(err, gorm.ErrRecordNotFound) {
+		return t, noToken(id)
+	}
+	return t, err
+}
+
+// takeToken returns the one token that meets the condition.
+func (s *AccountStore) takeToken(ctx context.Context, condition string, value any) (account.Token, error) {
 	var row tokenRow
 	err := s.file.read(ctx, func(tx *gorm.DB) error {
-		return tx.Where("hash = ?", hash).Take(&row).Error
+		return tx.Where(condition, value).Take(&row).Error
 	})
-	if errors.Is(err, gorm.ErrRecordNotFound) {
-		return account.Token{}, domain.E(domain.NotFound, "there is no such token")
-	}
 	if err != nil {
 		return account.Token{}, err
 	}
 	return row.token(), nil
 }
 
+func noToken(id string) error {
+	return domain.E(domain.NotFound, "there is no token %q", id)
+}
+
 // InsertToken is [account.TokenStore.InsertToken].
 func (s *AccountStore) InsertToken(ctx context.Context, t account.Token) error {
 	row := tokenRowOf(t)
-	return s.file.write(ctx, func(tx *gorm.DB) error { return tx.Create(&row).Error })
+	err := s.file.write(ctx, func(tx *gorm.DB) error { return tx.Create(&row).Error })
+	if domain.KindOf(err) == domain.Conflict {
+		return &domain.Error{Kind: domain.Conflict, Detail: fmt.Sprintf("there is a token %q already", t.Name), Err: err}
+	}
+	return err
 }
 
 // Tokens is [account.TokenStore.Tokens].
@@ -146,7 +187,7 @@ func (s *AccountStore) DeleteToken(ctx context.Context, id string) error {
 	return s.file.write(ctx, func(tx *gorm.DB) error {
 		done := tx.Where("id = ?", id).Delete(&tokenRow{})
 		if done.Error == nil && done.RowsAffected == 0 {
-			return domain.E(domain.NotFound, "there is no token %q", id)
+			return noToken(id)
 		}
 		return done.Error
 	})

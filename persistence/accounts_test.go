@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"gorm.io/gorm"
 
 	"postern/domain"
 	"postern/domain/account"
@@ -71,6 +72,32 @@ func TestSetPasswordHash(t *testing.T) {
 	}
 }
 
+func TestAdministrators(t *testing.T) {
+	d := openTest(t, t.TempDir())
+	s := d.Accounts()
+	none, err := s.Administrators(t.Context(), "", 10)
+	if len(none) != 0 || err != nil {
+		t.Errorf("%v, error %v", none, err)
+	}
+	for _, name := range []string{"olga", "ada", "Zoe"} {
+		row := administratorRow{name, string(account.RoleViewer), "hash", micros(testTime)}
+		if err := d.configuration.write(t.Context(), func(tx *gorm.DB) error { return tx.Create(&row).Error }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := func(name string) account.Administrator {
+		return account.Administrator{Name: name, Role: account.RoleViewer, PasswordHash: "hash", CreatedAt: testTime}
+	}
+	all, err := s.Administrators(t.Context(), "", 10)
+	if diff := cmp.Diff([]account.Administrator{want("Zoe"), want("ada"), want("olga")}, all); diff != "" || err != nil {
+		t.Errorf("error %v (-want +got):\n%s", err, diff)
+	}
+	page, err := s.Administrators(t.Context(), "Zoe", 1)
+	if diff := cmp.Diff([]account.Administrator{want("ada")}, page); diff != "" || err != nil {
+		t.Errorf("error %v (-want +got):\n%s", err, diff)
+	}
+}
+
 func TestTokens(t *testing.T) {
 	s := openTest(t, t.TempDir()).Accounts()
 	endless := testToken("3", "endless")
@@ -84,6 +111,10 @@ func TestTokens(t *testing.T) {
 	if diff := cmp.Diff(endless, got); diff != "" || err != nil {
 		t.Errorf("error %v (-want +got):\n%s", err, diff)
 	}
+	got, err = s.Token(t.Context(), "3")
+	if diff := cmp.Diff(endless, got); diff != "" || err != nil {
+		t.Errorf("error %v (-want +got):\n%s", err, diff)
+	}
 	page, err := s.Tokens(t.Context(), "1", 1)
 	if diff := cmp.Diff([]account.Token{testToken("2", "b")}, page); diff != "" || err != nil {
 		t.Errorf("error %v (-want +got):\n%s", err, diff)
@@ -92,6 +123,9 @@ func TestTokens(t *testing.T) {
 		t.Fatal(err)
 	}
 	if err := s.DeleteToken(t.Context(), "2"); domain.KindOf(err) != domain.NotFound {
+		t.Errorf("error %v", err)
+	}
+	if _, err := s.Token(t.Context(), "2"); domain.KindOf(err) != domain.NotFound {
 		t.Errorf("error %v", err)
 	}
 	if _, err := s.TokenByHash(t.Context(), []byte("hash of b")); domain.KindOf(err) != domain.NotFound {
@@ -140,6 +174,9 @@ func TestAccountServiceOnTheStore(t *testing.T) {
 		p, err := second.Authenticate(t.Context(), c, netip.MustParseAddr("127.0.0.1"))
 		if err != nil || p.Role != account.RoleAdmin {
 			t.Errorf("%s: principal %+v, error %v", c, p, err)
+		}
+		if now, err := second.Current(t.Context(), p); err != nil || now != p {
+			t.Errorf("%s: now %+v, error %v", c, now, err)
 		}
 	}
 }

@@ -94,12 +94,20 @@ func (q *QueueStore) Message(ctx context.Context, id delivery.MessageID) (m *del
 }
 
 // Attempts returns the attempts at a message, ascending, above the given id.
-func (q *QueueStore) Attempts(ctx context.Context, id, above delivery.MessageID, limit int) (list []delivery.RecordedAttempt, err error) {
+func (q *QueueStore) Attempts(ctx context.Context, id, above delivery.MessageID, limit int) ([]delivery.RecordedAttempt, error) {
+	return q.attempts(ctx, "a.message_id = ? AND a.id > ? ORDER BY a.id LIMIT ?", int64(id), int64(above), limit)
+}
+
+// LatestAttempts returns the attempts at a message, descending from the newest.
+func (q *QueueStore) LatestAttempts(ctx context.Context, id delivery.MessageID, limit int) ([]delivery.RecordedAttempt, error) {
+	return q.attempts(ctx, "a.message_id = ? ORDER BY a.id DESC LIMIT ?", int64(id), limit)
+}
+
+func (q *QueueStore) attempts(ctx context.Context, where string, values ...any) (list []delivery.RecordedAttempt, err error) {
 	err = q.file.read(ctx, func(tx *gorm.DB) error {
 		rows, err := tx.Raw("SELECT a.id, a.message_id, a.at, a.duration_us, a.revision, COALESCE(d.document, ''),"+
 			" a.host, a.address, a.tls_version, a.tls_cipher, a.tls_verified, a.tls_verification, a.reused, a.hosts, a.results"+
-			" FROM attempts a LEFT JOIN decisions d ON d.hash = a.decision"+
-			" WHERE a.message_id = ? AND a.id > ? ORDER BY a.id LIMIT ?", int64(id), int64(above), limit).Rows()
+			" FROM attempts a LEFT JOIN decisions d ON d.hash = a.decision WHERE "+where, values...).Rows()
 		return scanAll(rows, err, func(r *sql.Rows) error {
 			a, err := scanAttempt(r)
 			list = append(list, a)

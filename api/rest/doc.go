@@ -39,6 +39,10 @@
 //	@tag.description	The queue, what is done to it, and what became of finished messages.
 //	@tag.name		Certificates
 //	@tag.description	The digital identity of the gateway.
+//	@tag.name		Accounts
+//	@tag.description	Who may call, and by which credentials.
+//	@tag.name		Alerts
+//	@tag.description	What an administrator has to know without asking, and who is told.
 //	@tag.name		Changes
 //	@tag.description	The history of the configuration.
 //	@tag.name		Gateway

@@ -8,6 +8,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"postern/domain"
+	"postern/domain/config"
 )
 
 // maxTags bounds the entity tags of one header.
@@ -115,6 +116,10 @@ func preconditions(c echo.Context, current string, exists bool) (ifMatch string,
 	}
 	return ifMatch, none.any, nil
 }
+
+// tagOf returns the entity tag of a document that has no stored one: it changes
+// with what is shown.
+func tagOf(document any) string { return config.ETagOf(mustJSON(document)) }
 
 // setETag announces the strong entity tag of what is shown.
 func setETag(c echo.Context, tag string) { c.Response().Header().Set("ETag", `"`+tag+`"`) }

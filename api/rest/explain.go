@@ -2,12 +2,12 @@ package rest
 
 import (
 	"net/http"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
 	"postern/domain/account"
 	"postern/domain/delivery"
-	"postern/domain/mailaddr"
 	"postern/domain/policy"
 	"postern/domain/probe"
 )
@@ -18,24 +18,64 @@ type TLSExplanation struct {
 	Destination *DestinationExplanation `json:"destination,omitempty"`
 	// Client explains a connection to a listener.
 	Client *ClientExplanation `json:"client,omitempty"`
+	// Message explains what becomes of a message.
+	Message *MessageExplanation `json:"message,omitempty"`
 }
 
 // DestinationExplanation is how mail to a recipient domain would leave: the evidence, host by host, and the decision made of it.
 type DestinationExplanation struct {
-	// Domain is the recipient domain that was asked about.
+	// Domain is the recipient domain that was asked about; an address literal in brackets, where mail goes to one.
 	Domain string `json:"domain" validate:"required"`
 	// Revision of the configuration that would decide.
 	Revision int64 `json:"revision" validate:"required"`
+	// TLSSettings are the switches that bear on every destination (B1, B2, B3, B9).
+	TLSSettings TLSSettings `json:"tls_settings" validate:"required"`
 	// Route is the route that names the hosts; absent where MX records do (B31).
 	Route *Route `json:"route,omitempty"`
+	// MX is the answer of DNS; absent where it is not asked.
+	MX *MXEvidence `json:"mx,omitempty"`
 	// Control is the destination control with inheritance resolved (B21).
 	Control DestinationControl `json:"destination_control" validate:"required"`
 	// TrustAnchors are the names of the trust anchors that count beside the roots of the system (B23).
 	TrustAnchors []string `json:"trust_anchors" validate:"required"`
+	// ControlOrigins say where each field of the destination control comes from.
+	ControlOrigins []FieldOrigin `json:"destination_control_origins" validate:"required"`
+	// LeftOut says which next hops are not tried because DNS leads back to this system (B33).
+	LeftOut string `json:"left_out,omitempty"`
 	// Outcome ends a delivery before any host is tried, as a null MX does; absent where hosts are tried.
 	Outcome *delivery.Outcome `json:"outcome,omitempty"`
 	// Candidates are the addresses that would be tried, in that order.
 	Candidates []CandidateExplanation `json:"candidates" validate:"required"`
+}
+
+// FieldOrigin says where a field with inheritance got its value.
+type FieldOrigin struct {
+	// Field of the document.
+	Field string `json:"field" validate:"required"`
+	// Entry is the pattern of the entry that set it, "built-in", or the setting that stands in.
+	Entry string `json:"entry" validate:"required"`
+}
+
+// MXEvidence is the answer of DNS to the question for the mail exchangers of a domain.
+type MXEvidence struct {
+	// Records by preference, the best first.
+	Records []MXRecord `json:"records" validate:"required"`
+	// Null is whether the domain takes no mail (RFC 7505).
+	Null bool `json:"null"`
+	// Implicit is whether there are no records, so that the domain itself is the only host.
+	Implicit bool `json:"implicit"`
+	// Authenticated is whether a validating resolver vouches for the answer (DNSSEC).
+	Authenticated bool `json:"authenticated"`
+	// Problem is why there is no answer.
+	Problem string `json:"problem,omitempty"`
+}
+
+// MXRecord is one mail exchanger.
+type MXRecord struct {
+	// Preference of the record; the lowest is the best.
+	Preference int `json:"preference"`
+	// Host is its name.
+	Host string `json:"host" validate:"required"`
 }
 
 // CandidateExplanation is one address that would be tried.
@@ -46,6 +86,10 @@ type CandidateExplanation struct {
 	ServerProfile string `json:"server_profile,omitempty"`
 	// Address with the port; absent where the look-up failed.
 	Address string `json:"address,omitempty"`
+	// Preference counts the tiers of next hops, from 1; those of one tier take turns by chance.
+	Preference int `json:"preference" validate:"required"`
+	// Resting is whether the address was out of reach lately, so that it comes last (B33).
+	Resting bool `json:"resting"`
 	// Problem is why the host has no address.
 	Problem string `json:"problem,omitempty"`
 	// NoTLSHost is whether the address is on the one-hour list (B24).
@@ -102,7 +146,7 @@ type MatchedGroup struct {
 	Action policy.FlowAction `json:"action" validate:"required" swaggertype:"string" enums:"accept,relay,reject,tcp_refuse,continue"`
 }
 
-var explainQuery = []string{"domain", "listener", "client"}
+var explainQuery = []string{"domain", "listener", "client", "message"}
 
 func (a *API) explainOperations() []operation {
 	return []operation{
@@ -112,68 +156,125 @@ func (a *API) explainOperations() []operation {
 
 // explainTLS godoc
 //
-//	@Summary		Explain how mail to a domain would leave, or how a client would be served
-//	@Description	Asks either about a recipient domain, or about a listener and the address of a client. Look-ups are made; nothing is connected to.
+//	@Summary		Explain how mail to a domain would leave, how a client would be served, or what becomes of a message
+//	@Description	Asks about a recipient domain, or about a listener and the address of a client, or about a message. Look-ups are made; nothing is connected to.
 //	@ID				explainTLS
 //	@Tags			Gateway
 //	@Param			domain		query		string	false	"Domain of a recipient"
 //	@Param			listener	query		string	false	"Name of a listener; together with client"
 //	@Param			client		query		string	false	"IP address of a client; together with listener"
+//	@Param			message		query		string	false	"Queue id of a message"
 //	@Success		200			{object}	TLSExplanation
 //	@Failure		404			{object}	Problem
 //	@Router			/tls/explain [get]
 //	@x-role			"viewer"
-func (a *API) explainTLS(c echo.Context) error {
-	recipient, err := domainParam(c, "domain")
+func (a *API) explainTLS(c echo.Context) (err error) {
+	var shown TLSExplanation
+	switch askedWith(c, explainQuery) {
+	case "domain":
+		shown.Destination, err = a.explainDestination(c)
+	case "listener client":
+		shown.Client, err = a.explainConnection(c)
+	case "message":
+		shown.Message, err = a.explainOneMessage(c)
+	default:
+		err = &malformedError{detail: "Ask either with domain, or with listener and client, or with message."}
+	}
 	if err != nil {
 		return err
 	}
-	client, err := addrParam(c, "client")
-	if err != nil {
-		return err
-	}
-	listener := c.QueryParam("listener")
-	switch {
-	case recipient != "" && listener == "" && !client.IsValid():
-		return a.explainDestination(c, recipient)
-	case recipient == "" && listener != "" && client.IsValid():
-		explained, err := a.explainClient(listener, client)
-		if err != nil {
-			return err
-		}
-		return reply(c, http.StatusOK, TLSExplanation{Client: showClient(explained)})
-	}
-	return &malformedError{detail: "Ask either with domain, or with listener and client."}
+	return reply(c, http.StatusOK, shown)
 }
 
-func (a *API) explainDestination(c echo.Context, recipient mailaddr.DomainName) error {
-	d := a.explainDomain(c.Request().Context(), recipient)
+// askedWith lists the query parameters that are not empty.
+func askedWith(c echo.Context, known []string) string {
+	var asked []string
+	for _, name := range known {
+		if c.QueryParam(name) != "" {
+			asked = append(asked, name)
+		}
+	}
+	return strings.Join(asked, " ")
+}
+
+func (a *API) explainDestination(c echo.Context) (*DestinationExplanation, error) {
+	recipient, err := domainParam(c, "domain")
+	if err != nil {
+		return nil, err
+	}
+	return showDestination(a.explainDomain(c.Request().Context(), recipient)), nil
+}
+
+func (a *API) explainConnection(c echo.Context) (*ClientExplanation, error) {
+	client, err := addrParam(c, "client")
+	if err != nil {
+		return nil, err
+	}
+	explained, err := a.explainClient(c.QueryParam("listener"), client)
+	if err != nil {
+		return nil, err
+	}
+	return showClient(explained), nil
+}
+
+func showDestination(d probe.Destination) *DestinationExplanation {
 	shown := &DestinationExplanation{
-		Domain: d.Domain, Revision: d.Revision, Control: DestinationControl(d.Control),
-		Outcome: d.Outcome, Candidates: []CandidateExplanation{}, TrustAnchors: orEmpty(d.TrustAnchors),
+		Domain: d.Domain, Revision: d.Revision, TLSSettings: TLSSettings(d.TLS), Control: DestinationControl(d.Control),
+		ControlOrigins: []FieldOrigin{}, MX: showMX(d.MX), LeftOut: d.LeftOut, Outcome: d.Outcome, Candidates: []CandidateExplanation{},
+		TrustAnchors: orEmpty(d.TrustAnchors),
 	}
 	if d.Route != nil {
 		route := Route(*d.Route)
 		shown.Route = &route
 	}
+	for _, each := range d.Origins {
+		shown.ControlOrigins = append(shown.ControlOrigins, FieldOrigin(each))
+	}
 	for _, each := range d.Candidates {
 		shown.Candidates = append(shown.Candidates, showCandidate(each))
 	}
-	return reply(c, http.StatusOK, TLSExplanation{Destination: shown})
+	return shown
+}
+
+func showMX(mx *probe.MX) *MXEvidence {
+	if mx == nil {
+		return nil
+	}
+	shown := &MXEvidence{
+		Records: []MXRecord{}, Null: mx.Null, Implicit: mx.Implicit, Authenticated: mx.Authenticated, Problem: mx.Problem,
+	}
+	for _, record := range mx.Records {
+		shown.Records = append(shown.Records, MXRecord(record))
+	}
+	return shown
 }
 
 func showCandidate(c probe.Candidate) CandidateExplanation {
 	shown := CandidateExplanation{
-		Host: c.Host, ServerProfile: c.ServerProfile, Address: c.Address, Problem: c.Problem, NoTLSHost: c.OneHourListed, Ladder: []LadderRung{},
+		Host: c.Host, ServerProfile: c.ServerProfile, Address: c.Address, Preference: c.Preference, Resting: c.Resting, Problem: c.Problem,
+		NoTLSHost: c.OneHourListed, Ladder: []LadderRung{},
 	}
 	if c.Address != "" {
 		c.Decision.Reasons = orEmpty(c.Decision.Reasons)
-		shown.Decision, shown.Summary = &c.Decision, summaryOfDecision(c.Decision)
+		shown.Decision, shown.Summary = &c.Decision, summaryOfCandidate(c)
 	}
 	for _, rung := range c.Ladder {
-		shown.Ladder = append(shown.Ladder, LadderRung{TLSLevel: rung.Level, SmallClientHello: rung.SmallClientHello})
+		shown.Ladder = append(shown.Ladder, showRung(rung))
 	}
 	return shown
+}
+
+func showRung(r probe.Rung) LadderRung {
+	return LadderRung{TLSLevel: r.Level, SmallClientHello: r.SmallClientHello}
+}
+
+// summaryOfCandidate says in a sentence how mail to the address would leave.
+func summaryOfCandidate(c probe.Candidate) string {
+	// B24: a listed address is used in clear where the decision grants it.
+	if c.OneHourListed && c.Decision.Level != policy.TLSNone && len(c.Ladder) > 0 && c.Ladder[0].Level == policy.TLSNone {
+		return "Mail leaves in clear: a handshake failed, and the address is on the one-hour list."
+	}
+	return summaryOfDecision(c.Decision)
 }
 
 // summaryOfDecision says a decision in a sentence (B22).

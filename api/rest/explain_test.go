@@ -20,6 +20,10 @@ import (
 type probes struct {
 	destinations map[mailaddr.DomainName]probe.Destination
 	clients      map[netip.Addr]probe.Client
+	groups       []probe.MessageGroup
+	found        probe.Verification
+	asked        []probe.Question
+	refusal      error
 }
 
 func (p *probes) destination(_ context.Context, name mailaddr.DomainName) probe.Destination {
@@ -33,10 +37,18 @@ func (p *probes) client(listener string, addr netip.Addr) (probe.Client, error) 
 	return p.clients[addr], nil
 }
 
+func (p *probes) message(context.Context, *delivery.Message) []probe.MessageGroup { return p.groups }
+
+func (p *probes) verify(_ context.Context, q probe.Question) (probe.Verification, error) {
+	p.asked = append(p.asked, q)
+	return p.found, p.refusal
+}
+
 // explanation is an explanation as a client reads it.
 type explanation struct {
 	Destination map[string]any `json:"destination"`
 	Client      map[string]any `json:"client"`
+	Message     map[string]any `json:"message"`
 }
 
 func TestExplainDestination(t *testing.T) {
@@ -48,23 +60,24 @@ func TestExplainDestination(t *testing.T) {
 	level := policy.TLSRequired
 	f.probes.destinations = map[mailaddr.DomainName]probe.Destination{
 		"partner.example": {
-			Domain: "partner.example", Revision: 3,
+			Domain: "partner.example", Revision: 3, TLS: policy.DefaultTLSSettings(),
 			Route:   &policy.Route{Pattern: pattern, NextHops: []policy.NextHop{{Host: "mx.partner.example"}}},
 			Control: policy.DestinationControl{Pattern: pattern, TLSLevel: &level},
+			Origins: []policy.FieldOrigin{{Field: "tls_level", Entry: "partner.example"}},
 			Candidates: []probe.Candidate{
 				{
-					Host: "mx.partner.example", Address: "192.0.2.1:25", Decision: policy.Decision{Level: level, Domain: "partner.example"},
+					Host: "mx.partner.example", Address: "192.0.2.1:25", Preference: 1, Decision: policy.Decision{Level: level, Domain: "partner.example"},
 					Ladder: []probe.Rung{{Level: level}, {Level: level, SmallClientHello: true}},
 				},
-				{Host: "mx2.partner.example", Problem: "SERVFAIL"},
+				{Host: "mx2.partner.example", Preference: 2, Resting: true, Problem: "SERVFAIL"},
 			},
 		},
-		"null.example": {Domain: "null.example", Revision: 3, Outcome: &delivery.Outcome{Status: delivery.Bounced, Stage: delivery.StageRoute, Code: 556}},
+		"null.example": {Domain: "null.example", Revision: 3, TLS: policy.DefaultTLSSettings(), MX: &probe.MX{Null: true}, Outcome: &delivery.Outcome{Status: delivery.Bounced, Stage: delivery.StageRoute, Code: 556}},
 	}
 	got := decoded[explanation](f.call("GET", "/api/v1/tls/explain?domain=Partner.EXAMPLE", "").want(http.StatusOK))
 	want := []any{
 		map[string]any{
-			"host": "mx.partner.example", "address": "192.0.2.1:25", "no_tls_host": false,
+			"host": "mx.partner.example", "address": "192.0.2.1:25", "preference": 1.0, "resting": false, "no_tls_host": false,
 			"decision": map[string]any{"tls_level": "required", "min_tls_version": "", "reasons": []any{}, "domain": "partner.example"},
 			"summary":  "Mail leaves encrypted, or not at all; the certificate is not checked.",
 			"ladder": []any{
@@ -72,16 +85,20 @@ func TestExplainDestination(t *testing.T) {
 				map[string]any{"tls_level": "required", "small_client_hello": true},
 			},
 		},
-		map[string]any{"host": "mx2.partner.example", "problem": "SERVFAIL", "no_tls_host": false, "ladder": []any{}},
+		map[string]any{"host": "mx2.partner.example", "preference": 2.0, "resting": true, "problem": "SERVFAIL", "no_tls_host": false, "ladder": []any{}},
 	}
 	if diff := cmp.Diff(want, got.Destination["candidates"]); diff != "" {
+		t.Error(diff)
+	}
+	origins := []any{map[string]any{"field": "tls_level", "entry": "partner.example"}}
+	if diff := cmp.Diff(origins, got.Destination["destination_control_origins"]); diff != "" {
 		t.Error(diff)
 	}
 	if got.Destination["route"] == nil || got.Client != nil {
 		t.Errorf("%+v", got)
 	}
 	got = decoded[explanation](f.call("GET", "/api/v1/tls/explain?domain=null.example", "").want(http.StatusOK))
-	if outcome, _ := got.Destination["outcome"].(map[string]any); outcome["status"] != "bounced" {
+	if outcome, _ := got.Destination["outcome"].(map[string]any); outcome["status"] != "bounced" || got.Destination["mx"].(map[string]any)["null"] != true {
 		t.Errorf("%+v", got.Destination)
 	}
 }
@@ -128,6 +145,7 @@ func TestExplainNeedsOneQuestion(t *testing.T) {
 	f := newFixture(t)
 	for query, status := range map[string]int{
 		"": 400, "listener=inbound": 400, "client=192.0.2.1": 400, "domain=..": 400,
+		"message=nonsense": 404, "message=0CJ2V5Q8XK3ZG": 404, "message=0CJ2V5Q8XK3ZG&domain=a.example": 400,
 		"domain=a.example&listener=inbound": 400, "listener=inbound&client=x": 400,
 		"domain=a.example&listener=inbound&client=192.0.2.1": 400,
 		"listener=none&client=192.0.2.1":                     404,

@@ -21,6 +21,7 @@ import (
 	"postern/api/rest/resttest"
 	"postern/domain"
 	"postern/domain/account"
+	"postern/domain/alert"
 	"postern/domain/certificate"
 	"postern/domain/config"
 	"postern/domain/config/configtest"
@@ -36,10 +37,12 @@ type fixture struct {
 	api     *API
 	config  *config.Service
 	certs   *certificate.Service
+	people  *account.Service
 	log     *lockedBuffer
 	queue   *memoryQueue
 	hosts   *oneHour
 	probes  *probes
+	alerts  *alert.Service
 	metered sync.Map // of operation and status, such as "getStatus 200"
 	secrets *memorySecrets
 	reasons []string
@@ -50,8 +53,10 @@ func newFixture(t *testing.T) *fixture {
 	f := &fixture{t: t, log: new(lockedBuffer)}
 	f.config, _ = configtest.Seeded(t)
 	f.certs = newCertificates()
+	f.people = newAccounts()
 	f.queue, f.hosts, f.probes = newQueue(), new(oneHour), new(probes)
 	f.secrets = new(memorySecrets)
+	f.alerts = newAlerts(t)
 	f.api = New(f.parts())
 	f.server = httptest.NewServer(f.api.Handler())
 	t.Cleanup(f.server.Close)
@@ -66,12 +71,14 @@ func (f *fixture) parts() Config {
 		Now: time.Now, Version: "test", Measure: f.measure,
 		Authenticator: tokens{}, Configuration: f.config, Revisions: f.config, Snapshot: f.config.Snapshot,
 		Certificates: f.certs, CertificateWriter: f.certs,
-		Messages: f.queue, MessageActor: f.queue, OneHourList: f.hosts,
+		Tokens: f.people, Administrators: f.people,
+		Messages: f.queue, MessageActor: f.queue, OneHourList: f.hosts, Alerts: f.alerts,
 		Listeners: func() []ListenerStatus {
 			return []ListenerStatus{{Name: "inbound", Address: "127.0.0.1:2525", Connections: 3}, {Name: "outbound", Address: "127.0.0.1:0", Problem: "the port is taken"}}
 		},
 		ExplainDestination: f.probes.destination, ExplainClient: f.probes.client,
-		Secrets: f.secrets, TestServerProfile: f.probes.server,
+		Secrets:        f.secrets,
+		ExplainMessage: f.probes.message, Verify: f.probes.verify,
 		NotReady: func(context.Context) []string { return f.reasons },
 	}
 }

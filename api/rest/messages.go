@@ -24,6 +24,8 @@ type MessageReader interface {
 	// Attempts returns up to limit attempts at a message, oldest first, with ids
 	// above the given one.
 	Attempts(ctx context.Context, id, above delivery.MessageID, limit int) ([]delivery.RecordedAttempt, error)
+	// LatestAttempts returns up to limit attempts at a message, newest first.
+	LatestAttempts(ctx context.Context, id delivery.MessageID, limit int) ([]delivery.RecordedAttempt, error)
 	// Deliveries returns up to limit finished messages, newest first, with ids
 	// below the given one; 0 means from the newest.
 	Deliveries(ctx context.Context, f delivery.DeliveryFilter, below delivery.MessageID, limit int) ([]delivery.FinishedMessage, error)
@@ -234,8 +236,10 @@ func (a *API) getMessage(c echo.Context) error {
 	return reply(c, http.StatusOK, showMessage(m))
 }
 
-func messageID(c echo.Context) (delivery.MessageID, error) {
-	id, err := delivery.ParseMessageID(c.Param("id"))
+func messageID(c echo.Context) (delivery.MessageID, error) { return parseMessageID(c.Param("id")) }
+
+func parseMessageID(text string) (delivery.MessageID, error) {
+	id, err := delivery.ParseMessageID(text)
 	if err != nil {
 		return 0, &domain.Error{Kind: domain.NotFound, Detail: "a queue id has 13 letters and digits", Err: err}
 	}

@@ -95,6 +95,15 @@ func (q *memoryQueue) Attempts(_ context.Context, id, above delivery.MessageID, 
 	return list, nil
 }
 
+func (q *memoryQueue) LatestAttempts(_ context.Context, id delivery.MessageID, limit int) (list []delivery.RecordedAttempt, _ error) {
+	for _, r := range slices.Backward(q.attempts) {
+		if r.Message == id && len(list) < limit {
+			list = append(list, r)
+		}
+	}
+	return list, nil
+}
+
 func (q *memoryQueue) Deliveries(_ context.Context, _ delivery.DeliveryFilter, _ delivery.MessageID, limit int) ([]delivery.FinishedMessage, error) {
 	return q.finished[:min(limit, len(q.finished))], nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"postern/domain/config"
+	"postern/domain/delivery"
 	"postern/domain/mailaddr"
 	"postern/domain/probe"
 )
@@ -40,19 +41,24 @@ type Config struct {
 	Snapshot          func() *config.Snapshot
 	Certificates      CertificateReader
 	CertificateWriter CertificateWriter
+	Tokens            Tokens
+	Administrators    Administrators
 	Messages          MessageReader
 	MessageActor      MessageActor
 	OneHourList       OneHourList
 	Secrets           config.Secrets
+	Alerts            Alerts
 	// Listeners returns how the listeners are doing, sorted by name.
 	Listeners func() []ListenerStatus
 	// ExplainDestination and ExplainClient say what would happen, without doing
 	// it (B71). An unknown listener is a NotFound error.
 	ExplainDestination func(context.Context, mailaddr.DomainName) probe.Destination
 	ExplainClient      func(listener string, client netip.Addr) (probe.Client, error)
-	// TestServerProfile makes a live test (B32). An unknown profile is a NotFound
-	// error.
-	TestServerProfile func(ctx context.Context, name string) (probe.ServerTest, error)
+	// ExplainMessage does the same for the recipients of a message that wait.
+	ExplainMessage func(context.Context, *delivery.Message) []probe.MessageGroup
+	// Verify talks to hosts as a delivery would, up to MAIL (B71). A question
+	// that cannot be asked is an Invalid error.
+	Verify func(context.Context, probe.Question) (probe.Verification, error)
 	// NotReady returns the reasons why the gateway is not ready; none if it is.
 	NotReady func(context.Context) []string
 }
@@ -70,14 +76,18 @@ type API struct {
 	snapshot          func() *config.Snapshot
 	certificates      CertificateReader
 	certificateWriter CertificateWriter
+	tokens            Tokens
+	administrators    Administrators
 	messages          MessageReader
 	messageActor      MessageActor
 	oneHour           OneHourList
+	alerts            Alerts
 	secrets           config.Secrets
 	listenerStatus    func() []ListenerStatus
 	explainDomain     func(context.Context, mailaddr.DomainName) probe.Destination
 	explainClient     func(string, netip.Addr) (probe.Client, error)
-	testProfile       func(context.Context, string) (probe.ServerTest, error)
+	explainMessage    func(context.Context, *delivery.Message) []probe.MessageGroup
+	verify            func(context.Context, probe.Question) (probe.Verification, error)
 	notReady          func(context.Context) []string
 
 	listeners            resource[Listener]
@@ -94,6 +104,8 @@ type API struct {
 	queueSettings        resource[QueueSettings]
 	dnsSettings          resource[DNSSettings]
 	outboundSettings     resource[OutboundSettings]
+	alertSettings        resource[AlertSettings]
+	alertRecipients      resource[AlertRecipient]
 
 	measure func(operation string, status int, took time.Duration)
 	rates   *rateLimiter
@@ -106,9 +118,10 @@ func New(c Config) *API {
 		log: c.Log, now: c.Now, version: c.Version, started: c.Now(),
 		auth: c.Authenticator, config: c.Configuration, revisions: c.Revisions, snapshot: c.Snapshot,
 		certificates: c.Certificates, certificateWriter: c.CertificateWriter,
-		messages: c.Messages, messageActor: c.MessageActor, oneHour: c.OneHourList,
+		tokens: c.Tokens, administrators: c.Administrators,
+		messages: c.Messages, messageActor: c.MessageActor, oneHour: c.OneHourList, alerts: c.Alerts,
 		listenerStatus: c.Listeners, explainDomain: c.ExplainDestination, explainClient: c.ExplainClient,
-		notReady: c.NotReady, secrets: c.Secrets, testProfile: c.TestServerProfile,
+		explainMessage: c.ExplainMessage, verify: c.Verify, notReady: c.NotReady, secrets: c.Secrets,
 		measure: c.Measure, rates: newRateLimiter(c.Now), echo: echo.New(),
 	}
 	a.makeResources()
@@ -133,6 +146,8 @@ func (a *API) makeResources() {
 	a.queueSettings = newQueueSettings(a)
 	a.dnsSettings = newDNSSettings(a)
 	a.outboundSettings = newOutboundSettings(a)
+	a.alertSettings = newAlertSettings(a)
+	a.alertRecipients = newAlertRecipients(a)
 }
 
 // Handler returns the API as a handler for every path that it has; all other

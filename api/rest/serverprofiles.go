@@ -12,6 +12,7 @@ import (
 	"postern/domain/account"
 	"postern/domain/config"
 	"postern/domain/policy"
+	"postern/domain/probe"
 )
 
 // ServerProfile is a server with all that is needed to use it (B32).
@@ -179,3 +180,27 @@ func (a *API) patchServerProfile(c echo.Context) error { return a.serverProfiles
 //	@x-shape	"delete"
 //	@x-role	"admin"
 func (a *API) deleteServerProfile(c echo.Context) error { return a.serverProfiles.delete(c) }
+
+// testServerProfile godoc
+//
+//	@Summary		Test a server profile live
+//	@Description	The live test of "verifyTLS" for every URI of the profile, credentials included, as for a recipient domain without a destination control of its own.
+//	@ID				testServerProfile
+//	@Tags			Sending
+//	@Param			name	path		string	true	"Name of the server profile"
+//	@Success		200		{object}	TLSVerification
+//	@Failure		404		{object}	Problem
+//	@Failure		409		{object}	Problem
+//	@Router			/server-profiles/{name}/test [post]
+//	@x-role			"operator"
+func (a *API) testServerProfile(c echo.Context) error {
+	name, err := pathParam(c, "name")
+	if err != nil {
+		return err
+	}
+	found, err := a.verify(c.Request().Context(), probe.Question{ServerProfile: name})
+	if err != nil {
+		return err
+	}
+	return reply(c, http.StatusOK, showVerification(found))
+}

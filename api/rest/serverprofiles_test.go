@@ -1,34 +1,16 @@
 package rest
 
 import (
-	"context"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"postern/domain"
-	"postern/domain/delivery"
-	"postern/domain/policy"
 	"postern/domain/probe"
 )
-
-// server is the live test of the profile "smarthost".
-func (p *probes) server(_ context.Context, name string) (probe.ServerTest, error) {
-	if name != "smarthost" {
-		return probe.ServerTest{}, domain.E(domain.NotFound, "there is no server profile %q", name)
-	}
-	return probe.ServerTest{Profile: name, Revision: 7, Tries: []probe.ServerTry{{
-		Host: "relay.example", Address: "192.0.2.1:25", Rung: probe.Rung{Level: policy.TLSRequired},
-		Steps: []probe.Step{
-			{Stage: delivery.StageNames, Duration: 3 * time.Millisecond},
-			{Stage: delivery.StageConnect, Problem: "dial tcp: connection refused"},
-		},
-	}, {Host: "nowhere.example", Steps: []probe.Step{{Stage: delivery.StageNames, Problem: "host nowhere.example has no address"}}}}}, nil
-}
 
 const profilePath = basePath + "/server-profiles/smarthost"
 
@@ -163,12 +145,20 @@ func TestRouteRefusals(t *testing.T) {
 	}
 }
 
-func TestServerProfileTestIsShown(t *testing.T) {
+// The live test of a profile is that of "verifyTLS", asked about the profile.
+func TestServerProfileTest(t *testing.T) {
 	f := newFixture(t)
-	got := decoded[ServerProfileTest](f.callAs("operator", "POST", profilePath+"/test", "").want(http.StatusOK))
-	if got.Passed || len(got.Tries) != 2 || got.Tries[0].Steps[0].DurationMilliseconds != 3 || got.Tries[0].Decision == nil || got.Tries[1].Decision != nil {
-		t.Errorf("shown as %+v", got)
+	f.probes.found = probe.Verification{ServerProfile: "smarthost", ReadyAt: "192.0.2.1:25"}
+	shown := decoded[TLSVerification](f.callAs("operator", "POST", profilePath+"/test", "").want(http.StatusOK))
+	if shown.ServerProfile != "smarthost" || shown.Verdict != probe.Deliverable {
+		t.Errorf("shown as %+v", shown)
 	}
+	f.call("POST", basePath+"/tls/verify", `{"server_profile":"smarthost","domain":"example.com"}`).want(http.StatusOK)
+	want := []probe.Question{{ServerProfile: "smarthost"}, {ServerProfile: "smarthost", Domain: "example.com"}}
+	if diff := cmp.Diff(want, f.probes.asked); diff != "" {
+		t.Error(diff)
+	}
+	f.probes.refusal = domain.E(domain.NotFound, "there is no server profile")
 	f.call("POST", basePath+"/server-profiles/nothing/test", "").want(http.StatusNotFound)
 }
 

@@ -64,6 +64,8 @@ type Settings struct {
 	DNS DNSSettings `json:"dns" validate:"required"`
 	// Outbound says how the gateway presents itself.
 	Outbound OutboundSettings `json:"outbound" validate:"required"`
+	// Alerts says how alerts leave the gateway.
+	Alerts AlertSettings `json:"alerts" validate:"required"`
 }
 
 func newTLSSettings(a *API) resource[TLSSettings] {
@@ -156,7 +158,7 @@ func (a *API) getSettings(c echo.Context) error {
 	s := a.snapshot().Settings
 	return reply(c, http.StatusOK, Settings{
 		TLS: TLSSettings(s.TLS), Queue: showQueueSettings(s.Queue),
-		DNS: showDNSSettings(s.DNS), Outbound: showOutboundSettings(s.Outbound),
+		DNS: showDNSSettings(s.DNS), Outbound: showOutboundSettings(s.Outbound), Alerts: AlertSettings(s.Alerts),
 	})
 }
 

@@ -16,6 +16,9 @@ type Authenticator interface {
 	// Authenticate returns whose credential it is, or an error of kind
 	// [domain.Unauthenticated] or [domain.Exhausted].
 	Authenticate(ctx context.Context, c account.Credential, remote netip.Addr) (account.Principal, error)
+	// Current returns what a principal of Authenticate may do now, or an error
+	// of kind [domain.Unauthenticated] if the credential holds no more.
+	Current(ctx context.Context, p account.Principal) (account.Principal, error)
 }
 
 // caller is who stands behind one HTTP request.
@@ -67,13 +70,29 @@ func (s *Server) fromHeader(ctx context.Context, c *caller) (account.Principal, 
 	return c.principal, c.err
 }
 
+// fromSession returns the principal of a session. It is asked anew on each use
+// what the principal may do: a token that was deleted, a role that was lowered
+// or a new password counts in open sessions at once.
+func (s *Server) fromSession(ctx context.Context, id string) (account.Principal, error) {
+	opener, err := s.sessions.use(id)
+	if err != nil {
+		return account.Principal{}, err
+	}
+	now, err := s.authenticator.Current(ctx, opener)
+	if domain.KindOf(err) == domain.Unauthenticated {
+		_ = s.sessions.end(id) // another call may have ended it
+		return account.Principal{}, domain.Wrap(err, "the session has ended")
+	}
+	return now, err
+}
+
 // authorize returns the principal of a call if it may call the method. The
 // session decides where the call names one, and else the header.
 func (s *Server) authorize(ctx context.Context, c *caller, m *method, session *string) (account.Principal, error) {
 	var p account.Principal
 	var err error
 	if session != nil {
-		p, err = s.sessions.use(*session)
+		p, err = s.fromSession(ctx, *session)
 	} else {
 		p, err = s.fromHeader(ctx, c)
 	}

@@ -21,6 +21,7 @@ type testAccounts struct {
 	mu       sync.Mutex
 	attempts []account.Credential
 	remotes  []netip.Addr
+	current  func(account.Principal) (account.Principal, error) // nil: nothing has changed
 }
 
 func (a *testAccounts) Authenticate(_ context.Context, c account.Credential, remote netip.Addr) (account.Principal, error) {
@@ -36,6 +37,22 @@ func (a *testAccounts) Authenticate(_ context.Context, c account.Credential, rem
 		return account.Principal{Name: c.User, Role: role}, nil
 	}
 	return account.Principal{}, domain.E(domain.Unauthenticated, "wrong user or password")
+}
+
+func (a *testAccounts) Current(_ context.Context, p account.Principal) (account.Principal, error) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.current == nil {
+		return p, nil
+	}
+	return a.current(p)
+}
+
+// change sets what becomes of principals from now on.
+func (a *testAccounts) change(current func(account.Principal) (account.Principal, error)) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.current = current
 }
 
 func (a *testAccounts) count() int {

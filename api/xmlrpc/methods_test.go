@@ -2,6 +2,7 @@ package xmlrpc
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"testing/synctest"
@@ -102,7 +103,7 @@ func (c *testCertificates) Activate(_ context.Context, author, id, ifMatch strin
 
 func (c *testCertificates) WaitApplied(ctx context.Context, activation int64) error {
 	c.asked = append(c.asked, fmt.Sprintf("wait for %d", activation))
-	if c.waitErr == context.DeadlineExceeded {
+	if errors.Is(c.waitErr, context.DeadlineExceeded) {
 		<-ctx.Done()
 	}
 	return c.waitErr

@@ -217,7 +217,7 @@ func TestKoloClient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 
 	var id string
 	if err := client.Call("session.login", []any{"admin", "right"}, &id); err != nil {

@@ -81,8 +81,8 @@ func (s *sessions) makeRoom(owner string) {
 	}
 }
 
-// use returns whose session it is and keeps it from idling out, or fails with
-// [domain.Unauthenticated].
+// use returns who opened the session and keeps it from idling out, or fails with
+// [domain.Unauthenticated]. What that principal may do now is not known here.
 func (s *sessions) use(id string) (account.Principal, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

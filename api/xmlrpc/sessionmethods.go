@@ -13,7 +13,7 @@ func (s *Server) sessionMethods() []method {
 	return []method{
 		{
 			name:   "session.login",
-			help:   "Returns a session id, to be sent as the struct member session of later calls. It expires after 30 minutes without a call, and after 12 hours.",
+			help:   "Returns a session id, to be sent as the struct member session of later calls. It expires after 30 minutes without a call, and after 12 hours; it ends at once when the token is deleted or the password set anew.",
 			result: "string",
 			params: []param{
 				{name: "user", typ: typeString, help: "Name of an administrator; may be empty with a token."},

@@ -67,6 +67,7 @@ type App struct {
 	oneHour      *outbound.OneHourList
 	deliverer    *outbound.Deliverer
 	queue        *queue.Queue
+	alerts       alerts
 	engine       *smtp.Engine
 	registry     *prometheus.Registry
 	management   *http.Server
@@ -153,7 +154,7 @@ func newTimeOrderedID() string { return uuid.Must(uuid.NewV7()).String() }
 
 func (a *App) newMessageID() delivery.MessageID { return a.ids.Next(time.Now(), rand.Uint32()) }
 
-func (a *App) makeOutbound(context.Context) error {
+func (a *App) makeOutbound(ctx context.Context) error {
 	a.resolver = newResolver(a.config.Snapshot())
 	a.oneHour = outbound.NewOneHourList(time.Now)
 	a.secrets = a.database.Secrets(time.Now)
@@ -175,10 +176,14 @@ func (a *App) makeOutbound(context.Context) error {
 		Timeouts:          outbound.DefaultTimeouts(),
 		Pool:              outbound.DefaultPoolLimits(),
 	})
+	if err := a.makeAlerts(ctx); err != nil {
+		return err
+	}
 	stored := a.database.Queue()
 	a.queue = queue.New(queue.Dependencies{
 		Store: stored, Archive: stored, Spooler: stored, Transport: a.deliverer, Snapshot: a.config.Snapshot,
 		Logger: a.logger.With("log", "mail"), Now: time.Now, NewID: a.newMessageID, Grace: a.options.Grace / 2,
+		Observers: []queue.Observer{a.alerts.deliveries},
 	})
 	return nil
 }
@@ -227,10 +232,12 @@ func (a *App) makeManagement(ctx context.Context) error {
 		Log: a.logger, Now: time.Now, Version: version(),
 		Authenticator: a.accounts, Configuration: a.config, Revisions: a.config, Snapshot: a.config.Snapshot,
 		Certificates: a.certificates, CertificateWriter: a.certificates,
+		Tokens: a.accounts, Administrators: a.accounts,
 		Messages: a.database.Queue(), MessageActor: a.queue, OneHourList: oneHourView{a.oneHour},
-		Secrets: a.secrets, TestServerProfile: a.deliverer.TestServerProfile,
+		Secrets:   a.secrets,
 		Listeners: a.listenerStatus, ExplainDestination: a.deliverer.Explain, ExplainClient: a.engine.ExplainClient,
-		Measure: ops.NewRequestMeter(a.registry).Measure, NotReady: a.notReady,
+		ExplainMessage: a.deliverer.ExplainMessage, Verify: outbound.NewVerifier(a.deliverer).Verify,
+		Measure: ops.NewRequestMeter(a.registry).Measure, NotReady: a.notReady, Alerts: a.alerts.service,
 	})
 	calls := xmlrpc.NewServer(xmlrpc.Services{
 		Version: version(), Authenticator: a.accounts, Configuration: a.config,
@@ -301,6 +308,7 @@ func (a *App) Start(ctx context.Context) {
 	})
 	a.engine.Start(ctx)
 	a.background.run(a.engine.Run)
+	a.startAlerts()
 	a.onStop(a.engine.Stop)
 	go func() {
 		if err := a.management.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {

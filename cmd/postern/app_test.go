@@ -155,7 +155,7 @@ func TestActivationByXMLRPCUnderHandshakes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 	for range 10 {
 		certificate, key, fingerprint := ownCertificate(t, "mail.example.com")
 		var imported, activated struct {

@@ -151,7 +151,7 @@ func (d *demo) startGateway(ctx context.Context) error {
 	}
 	d.app.Start(ctx)
 	d.onClose(d.app.Stop)
-	d.api = newAPIClient(d.app.APIAddr(), d.app.AdminToken)
+	d.api = newAPIClient("http://"+d.app.APIAddr(), d.app.AdminToken, stepTime)
 	d.onClose(func(context.Context) error { d.api.close(); return nil })
 	return nil
 }

@@ -1,8 +1,9 @@
 // Command postern is the gateway: one binary that serves, shows itself
-// (demo) and helps an administrator who is locked out.
+// (demo), asks a running gateway what it would do with mail and why (explain,
+// verify), and helps an administrator who is locked out.
 //
-// Exit codes: 0 done, 1 failed, 2 the command line is wrong, 3 the data
-// directory cannot be used.
+// Exit codes: 0 done, 1 failed (of verify also: mail would not be taken), 2 the
+// command line is wrong, 3 the data directory cannot be used.
 package main
 
 import (
@@ -35,10 +36,18 @@ func run(ctx context.Context, args []string) int {
 	root := newRootCommand()
 	root.SetArgs(args)
 	err := root.ExecuteContext(ctx)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "postern:", err)
+	}
+	return exitCode(err)
+}
+
+// exitCode is what the process ends with: an error without a code of its own is
+// one of the command line.
+func exitCode(err error) int {
 	if err == nil {
 		return 0
 	}
-	fmt.Fprintln(os.Stderr, "postern:", err)
 	var coded *exitError
 	if errors.As(err, &coded) {
 		return coded.code
@@ -70,7 +79,9 @@ func newRootCommand() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	root.AddCommand(newServeCommand(), newDemoCommand(), newAdminCommand(), newVersionCommand())
+	root.AddCommand(
+		newServeCommand(), newDemoCommand(), newExplainCommand(), newVerifyCommand(), newAdminCommand(), newVersionCommand(),
+	)
 	return root
 }
 

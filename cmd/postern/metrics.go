@@ -27,6 +27,10 @@ func (a *App) registerMetrics() {
 		gauge("postern_outbound_idle_connections", "Connections kept for reuse.", func() float64 { return float64(a.deliverer.IdleConnections()) }),
 		gauge("postern_config_committed_revision", "Newest committed revision.", func() float64 { return float64(a.config.Status().Committed) }),
 		gauge("postern_config_applied_revision", "Revision in force.", func() float64 { return float64(a.config.Status().Applied) }),
+		gauge("postern_alerts_unresolved", "Alerts that are not resolved.", func() float64 { return float64(a.alerts.service.Unresolved()) }),
+		counter("postern_alerts_sent_total", "Notifications that arrived.", func() float64 { return float64(a.alerts.dispatcher.Sent()) }),
+		counter("postern_alerts_failed_total", "Notifications that did not arrive.", func() float64 { return float64(a.alerts.dispatcher.Failed()) }),
+		counter("postern_alerts_dropped_total", "Events dropped because there were too many.", func() float64 { return float64(a.alerts.deliveries.Dropped()) }),
 		gauge("postern_certificate_active_days", "Days left of the active certificate.", a.activeDays),
 	)
 }

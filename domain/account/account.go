@@ -33,6 +33,8 @@ type Principal struct {
 	Name  string // of the administrator, or "token:" and the token's name
 	Role  Role
 	Token string // id of the token, if one was used
+
+	password passwordMark // of the password, if one was used
 }
 
 // Allows reports whether the caller may do what needs the role. Operator and
@@ -64,7 +66,10 @@ type Administrator struct {
 	CreatedAt    time.Time
 }
 
-// Token is a machine's credential. Only its hash is kept.
+// HasPassword reports whether the administrator can log in.
+func (a Administrator) HasPassword() bool { return a.PasswordHash != "" }
+
+// Token is a machine's credential. It never changes. Only its hash is kept.
 type Token struct {
 	ID        string
 	Name      string

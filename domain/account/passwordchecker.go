@@ -91,6 +91,16 @@ func (c *passwordChecker) remembers(a Administrator, password string, now time.T
 	return ok && known.hash == a.PasswordHash && now.Before(known.until) && hmac.Equal(known.digest, c.digest(password))
 }
 
+// passwordMark tells one password of an administrator from the next, and means
+// nothing outside this process.
+type passwordMark [sha256.Size]byte
+
+// mark returns that of the administrator's password of now. Each hash has a salt
+// of its own: the same password set once more has another mark.
+func (c *passwordChecker) mark(a Administrator) passwordMark {
+	return passwordMark(c.digest(a.PasswordHash))
+}
+
 func (c *passwordChecker) digest(password string) []byte {
 	mac := hmac.New(sha256.New, c.secret)
 	mac.Write([]byte(password))

@@ -17,6 +17,9 @@ type AdministratorStore interface {
 	Administrator(ctx context.Context, name string) (Administrator, error)
 	// SetPasswordHash replaces the password, or returns domain.NotFound.
 	SetPasswordHash(ctx context.Context, name, hash string) error
+	// Administrators returns up to limit administrators with names after the
+	// given one, in order.
+	Administrators(ctx context.Context, after string, limit int) ([]Administrator, error)
 	// CreateFirst stores both in one transaction, unless there is an
 	// administrator already: then it stores neither and returns false.
 	CreateFirst(ctx context.Context, a Administrator, t Token) (created bool, err error)
@@ -27,6 +30,8 @@ type AdministratorStore interface {
 type TokenStore interface {
 	// TokenByHash returns the token with the hash, or domain.NotFound.
 	TokenByHash(ctx context.Context, hash []byte) (Token, error)
+	// Token returns the token with the id, or domain.NotFound.
+	Token(ctx context.Context, id string) (Token, error)
 	// InsertToken stores a token; one with a name that exists is
 	// domain.Conflict.
 	InsertToken(ctx context.Context, t Token) error
@@ -108,10 +113,16 @@ func (s *Service) authenticateToken(ctx context.Context, secret string, from net
 		return Principal{}, s.refuse(try)
 	case err != nil:
 		return Principal{}, domain.Wrap(err, "look up the token")
-	case token.ExpiresAt != nil && !s.now().Before(*token.ExpiresAt):
-		return Principal{}, domain.E(domain.Unauthenticated, "the token expired on %s", token.ExpiresAt.UTC().Format(time.RFC3339))
 	}
-	return Principal{Name: "token:" + token.Name, Role: token.Role, Token: token.ID}, nil
+	return s.bearer(token)
+}
+
+// bearer returns who holds the token, unless it has expired.
+func (s *Service) bearer(t Token) (Principal, error) {
+	if t.ExpiresAt != nil && !s.now().Before(*t.ExpiresAt) {
+		return Principal{}, domain.E(domain.Unauthenticated, "the token expired on %s", t.ExpiresAt.UTC().Format(time.RFC3339))
+	}
+	return Principal{Name: "token:" + t.Name, Role: t.Role, Token: t.ID}, nil
 }
 
 func (s *Service) authenticatePassword(ctx context.Context, shown Credential, from netip.Addr) (Principal, error) {
@@ -127,7 +138,12 @@ func (s *Service) authenticatePassword(ctx context.Context, shown Credential, fr
 		return Principal{}, err
 	}
 	s.guesses.succeeded(try)
-	return Principal{Name: a.Name, Role: a.Role}, nil
+	return s.person(a), nil
+}
+
+// person returns the administrator as a caller with the password of now.
+func (s *Service) person(a Administrator) Principal {
+	return Principal{Name: a.Name, Role: a.Role, password: s.passwords.mark(a)}
 }
 
 // checkPassword answers from memory where the same password was right a moment
@@ -174,38 +190,19 @@ func (s *Service) EnsureAdministrator(ctx context.Context) (secret string, creat
 	return secret, true, nil
 }
 
-// Bounds of a password. NIST SP 800-63B §3.1.1.2 asks for a minimum length and
-// for no rules of composition; the maximum keeps a request from being work.
+// Page sizes of lists. The largest is a page of 1000, and the one more that
+// shows that the list goes on.
 const (
-	minPassword = 12   // characters
-	maxPassword = 1024 // bytes
+	defaultPage = 100
+	maxPage     = 1001
 )
 
-// SetPassword replaces an administrator's password. A password that is too
-// short or too long is domain.Invalid at /password, an unknown name
-// domain.NotFound.
-func (s *Service) SetPassword(ctx context.Context, name, password string) error {
-	var faults domain.Faults
-	switch {
-	case !utf8.ValidString(password):
-		faults.Add("/password", "must be UTF-8 text")
-	case utf8.RuneCountInString(password) < minPassword:
-		faults.Add("/password", "must have at least %d characters", minPassword)
-	case len(password) > maxPassword:
-		faults.Add("/password", "must have at most %d bytes", maxPassword)
-	case isToken(password):
-		faults.Add("/password", "must not begin with %q, as tokens do", tokenPrefix)
+// pageSize bounds what a caller asked for; 0 is no wish.
+func pageSize(limit int) int {
+	if limit <= 0 {
+		return defaultPage
 	}
-	if err := faults.Err(); err != nil {
-		return err
-	}
-	leave, err := s.passwords.enter(ctx)
-	if err != nil {
-		return err
-	}
-	hash := hashPassword(password)
-	leave()
-	return domain.Wrap(s.administrators.SetPasswordHash(ctx, name, hash), "set the password of %q", name)
+	return min(limit, maxPage)
 }
 
 // checkName adds a fault for a name that would not be fit for a log line.

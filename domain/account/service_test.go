@@ -50,6 +50,19 @@ func (m *memory) SetPasswordHash(_ context.Context, name, hash string) error {
 	return nil
 }
 
+func (m *memory) Administrators(_ context.Context, after string, limit int) ([]Administrator, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var list []Administrator
+	for name, a := range m.administrators {
+		if name > after {
+			list = append(list, a)
+		}
+	}
+	slices.SortFunc(list, func(a, b Administrator) int { return cmp.Compare(a.Name, b.Name) })
+	return list[:min(limit, len(list))], nil
+}
+
 func (m *memory) CreateFirst(_ context.Context, a Administrator, t Token) (bool, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -69,6 +82,16 @@ func (m *memory) TokenByHash(_ context.Context, hash []byte) (Token, error) {
 		}
 	}
 	return Token{}, domain.E(domain.NotFound, "there is no such token")
+}
+
+func (m *memory) Token(_ context.Context, id string) (Token, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	t, ok := m.tokens[id]
+	if !ok {
+		return Token{}, domain.E(domain.NotFound, "there is no token %q", id)
+	}
+	return t, nil
 }
 
 func (m *memory) InsertToken(_ context.Context, t Token) error {
@@ -195,7 +218,7 @@ func TestAdministratorWithoutPasswordCannotLogIn(t *testing.T) {
 func TestPasswordLogin(t *testing.T) {
 	s, _, _, _ := newTestService(t)
 	p, err := s.Authenticate(t.Context(), Credential{"admin", password}, home)
-	if err != nil || p != (Principal{Name: "admin", Role: RoleAdmin}) {
+	if err != nil || p.Name != "admin" || p.Role != RoleAdmin || p.Token != "" {
 		t.Fatalf("principal %+v, error %v", p, err)
 	}
 	wrong := s.login(t, "admin", password+"x", home)
@@ -432,6 +455,16 @@ func TestCreateTokenReportsAllFaults(t *testing.T) {
 	}
 }
 
+func TestTokenExpiresWithinTheYearsOfRFC3339(t *testing.T) {
+	s, _, _, _ := newTestService(t)
+	last := time.Date(9999, 12, 31, 23, 0, 0, 0, time.FixedZone("", -2*3600))
+	_, _, err := s.CreateToken(t.Context(), Principal{Role: RoleAdmin}, "endless", RoleViewer, &last)
+	var e *domain.Error
+	if !errors.As(err, &e) || e.Kind != domain.Invalid || e.Faults[0].Pointer != "/expires_at" {
+		t.Errorf("error %v", err)
+	}
+}
+
 func TestListAndDeleteTokens(t *testing.T) {
 	s, _, _, first := newTestService(t)
 	admin := Principal{Name: "admin", Role: RoleAdmin}
@@ -448,9 +481,15 @@ func TestListAndDeleteTokens(t *testing.T) {
 	if err != nil || len(page) != 1 || page[0].Name != "a" {
 		t.Errorf("second page %v, error %v", page, err)
 	}
+	one, err := s.Token(t.Context(), page[0].ID)
+	if err != nil || one.Name != "a" {
+		t.Errorf("token %v, error %v", one, err)
+	}
 	if err := s.DeleteToken(t.Context(), all[0].ID); err != nil {
 		t.Fatal(err)
 	}
+	_, err = s.Token(t.Context(), all[0].ID)
+	wantKind(t, err, domain.NotFound)
 	wantKind(t, s.login(t, "", first, home), domain.Unauthenticated)
 	wantKind(t, s.DeleteToken(t.Context(), all[0].ID), domain.NotFound)
 }

@@ -23,20 +23,26 @@ func hashToken(secret string) []byte {
 	return sum[:]
 }
 
-// makeToken returns a token and its secret of 130 random bits.
+// makeToken returns a token and its secret of 130 random bits. Its times are
+// whole seconds, which every store and every form of text keeps.
 func (s *Service) makeToken(name string, role Role, author string, expiresAt *time.Time) (secret string, t Token) {
 	secret = tokenPrefix + rand.Text()
 	return secret, Token{
 		ID: s.newID(), Name: name, Role: role, Hash: hashToken(secret),
-		CreatedBy: author, CreatedAt: s.now().UTC(), ExpiresAt: expiresAt,
+		CreatedBy: author, CreatedAt: wholeSeconds(s.now()), ExpiresAt: expiresAt,
 	}
 }
+
+func wholeSeconds(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
 
 // CreateToken makes a token and returns its secret, which cannot be had again.
 // expiresAt is nil for a token that never expires. Bad values are
 // domain.Invalid with all faults, a name that exists domain.Conflict; a role
 // that holds more than its maker's is domain.Forbidden.
 func (s *Service) CreateToken(ctx context.Context, by Principal, name string, role Role, expiresAt *time.Time) (secret string, t Token, err error) {
+	if expiresAt != nil {
+		expiresAt = new(wholeSeconds(*expiresAt))
+	}
 	if err := s.checkToken(name, role, expiresAt); err != nil {
 		return "", Token{}, err
 	}
@@ -56,29 +62,31 @@ func (s *Service) checkToken(name string, role Role, expiresAt *time.Time) error
 	if _, err := ParseRole(string(role)); err != nil {
 		faults.Add("/role", "%s", err)
 	}
-	if expiresAt != nil && !expiresAt.After(s.now()) {
+	switch {
+	case expiresAt == nil:
+	case !expiresAt.After(s.now()):
 		faults.Add("/expires_at", "must lie in the future")
+	case expiresAt.Year() > 9999: // which RFC 3339 cannot write
+		faults.Add("/expires_at", "must lie before the year 10000")
 	}
 	return faults.Err()
 }
 
-// Page sizes of [Service.ListTokens].
-const (
-	defaultPage = 100
-	maxPage     = 1000
-)
-
 // ListTokens returns tokens with ids after the given one, in order. A limit of
-// 0 means 100; more than 1000 are never returned.
+// 0 means 100; more than 1001 are never returned.
 func (s *Service) ListTokens(ctx context.Context, after string, limit int) ([]Token, error) {
-	if limit <= 0 {
-		limit = defaultPage
-	}
-	list, err := s.tokens.Tokens(ctx, after, min(limit, maxPage))
+	list, err := s.tokens.Tokens(ctx, after, pageSize(limit))
 	return list, domain.Wrap(err, "list tokens")
 }
 
-// DeleteToken withdraws a token at once, or returns domain.NotFound.
+// Token returns the token with the id, or domain.NotFound.
+func (s *Service) Token(ctx context.Context, id string) (Token, error) {
+	t, err := s.tokens.Token(ctx, id)
+	return t, domain.Wrap(err, "look up the token")
+}
+
+// DeleteToken withdraws a token at once, from open sessions too (see
+// [Service.Current]), or returns domain.NotFound.
 func (s *Service) DeleteToken(ctx context.Context, id string) error {
 	return domain.Wrap(s.tokens.DeleteToken(ctx, id), "delete the token")
 }

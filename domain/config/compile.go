@@ -33,6 +33,18 @@ func (s *Snapshot) succeed() *builder {
 	}
 }
 
+// Compile returns the snapshot of a configuration that is stored nowhere: that
+// of a part of the gateway which must not depend on what an administrator set.
+func Compile(edits ...Edit) (*Snapshot, error) {
+	b := new(Snapshot).succeed()
+	for _, e := range edits {
+		if err := b.put(e.Kind, e.Key, e.Value); err != nil {
+			return nil, err
+		}
+	}
+	return b.done(0), nil
+}
+
 // put compiles one item into the successor; nil deletes it.
 func (b *builder) put(k Kind, key string, v Value) error {
 	handling, ok := kindOf(k, key)
@@ -64,6 +76,7 @@ func (b *builder) own() {
 	b.next.access = clone(b.next.access)
 	b.next.anchors = clone(b.next.anchors)
 	b.next.profiles = clone(b.next.profiles)
+	b.next.recipients = clone(b.next.recipients)
 	b.ownMaps = true
 }
 
@@ -109,6 +122,11 @@ func compileTrustAnchor(b *builder, key string, v Value) {
 func compileServerProfile(b *builder, key string, v Value) {
 	b.own()
 	setSmall(b.next.profiles, key, as[policy.ServerProfile](v))
+}
+
+func compileAlertRecipient(b *builder, key string, v Value) {
+	b.own()
+	setSmall(b.next.recipients, key, as[policy.AlertRecipient](v))
 }
 
 func compileAccess(b *builder, key string, v Value) {

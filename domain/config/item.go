@@ -31,6 +31,7 @@ const (
 	KindDomain              Kind = "domain"
 	KindTrustAnchor         Kind = "trust_anchor"
 	KindServerProfile       Kind = "server_profile"
+	KindAlertRecipient      Kind = "alert_recipient"
 )
 
 // Item is a stored configuration item.

@@ -44,6 +44,8 @@ func kindOf(k Kind, key string) (kind, bool) {
 		return kind{decodeAs[policy.TrustAnchor], keyBy(func(a policy.TrustAnchor) string { return a.Name }), compileTrustAnchor}, true
 	case KindServerProfile:
 		return kind{decodeAs[policy.ServerProfile], keyBy(func(p policy.ServerProfile) string { return p.Name }), compileServerProfile}, true
+	case KindAlertRecipient:
+		return kind{decodeAs[policy.AlertRecipient], keyBy(func(r policy.AlertRecipient) string { return r.Name }), compileAlertRecipient}, true
 	}
 	return kind{}, false
 }
@@ -54,6 +56,7 @@ const (
 	SectionQueue    = "queue"
 	SectionDNS      = "dns"
 	SectionOutbound = "outbound"
+	SectionAlerts   = "alerts"
 )
 
 func settingsKind(section string) (kind, bool) {
@@ -66,6 +69,8 @@ func settingsKind(section string) (kind, bool) {
 		return sectionKind(func(s *policy.Settings) *policy.DNSSettings { return &s.DNS }), true
 	case SectionOutbound:
 		return sectionKind(func(s *policy.Settings) *policy.OutboundSettings { return &s.Outbound }), true
+	case SectionAlerts:
+		return sectionKind(func(s *policy.Settings) *policy.AlertSettings { return &s.Alerts }), true
 	}
 	return kind{}, false
 }

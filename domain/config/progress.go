@@ -47,7 +47,10 @@ func (s *Service) ReportApplied(revision int64) {
 
 // ReportProblems is the engine's word that the newest revision is not in force,
 // and why.
-func (s *Service) ReportProblems(problems []Problem) { s.report(problems) }
+func (s *Service) ReportProblems(problems []Problem) {
+	s.report(problems)
+	s.bus.Publish(event.ConfigurationStuck)
+}
 
 func (s *Service) report(problems []Problem) {
 	s.progress.mu.Lock()

@@ -49,13 +49,19 @@ func SeededAccess(l policy.Listener) policy.HostAccessTable {
 func seededPolicies() []policy.MailFlowPolicy {
 	return []policy.MailFlowPolicy{
 		{Name: policyAccepted, Action: policy.ActionAccept, Description: "Mail for hosted domains."},
-		{Name: policyTrusted, Action: policy.ActionAccept, Description: "Mail for hosted domains, with high limits.",
-			FlowParameters: policy.FlowParameters{MessagesPerConnection: 100_000, RecipientsPerMessage: 10_000, ConnectionsPerAddress: 10_000}},
-		{Name: policyThrottled, Action: policy.ActionAccept, Description: "Mail for hosted domains, slowly.",
-			FlowParameters: policy.FlowParameters{MessagesPerConnection: 10, RecipientsPerMessage: 100, RecipientsPerHour: 200, ConnectionsPerAddress: 2}},
+		{
+			Name: policyTrusted, Action: policy.ActionAccept, Description: "Mail for hosted domains, with high limits.",
+			FlowParameters: policy.FlowParameters{MessagesPerConnection: 100_000, RecipientsPerMessage: 10_000, ConnectionsPerAddress: 10_000},
+		},
+		{
+			Name: policyThrottled, Action: policy.ActionAccept, Description: "Mail for hosted domains, slowly.",
+			FlowParameters: policy.FlowParameters{MessagesPerConnection: 10, RecipientsPerMessage: 100, RecipientsPerHour: 200, ConnectionsPerAddress: 2},
+		},
 		{Name: policyBlocked, Action: policy.ActionReject, Description: "No mail."},
-		{Name: policyRelayed, Action: policy.ActionRelay, Description: "Mail to anywhere.",
-			FlowParameters: policy.FlowParameters{MessagesPerConnection: 100_000, ConnectionsPerAddress: 10_000}},
+		{
+			Name: policyRelayed, Action: policy.ActionRelay, Description: "Mail to anywhere.",
+			FlowParameters: policy.FlowParameters{MessagesPerConnection: 100_000, ConnectionsPerAddress: 10_000},
+		},
 	}
 }
 
@@ -85,6 +91,7 @@ func (seed Seed) edits() []Edit {
 		{Kind: KindSettings, Key: SectionQueue, Value: settings.Queue},
 		{Kind: KindSettings, Key: SectionDNS, Value: settings.DNS},
 		{Kind: KindSettings, Key: SectionOutbound, Value: settings.Outbound},
+		{Kind: KindSettings, Key: SectionAlerts, Value: settings.Alerts},
 		{Kind: KindDestinationControl, Key: "default", Value: seededControl()},
 	}
 	for _, p := range seededPolicies() {

@@ -23,6 +23,7 @@ type Snapshot struct {
 	access       map[string]access
 	anchors      map[string]policy.TrustAnchor
 	profiles     map[string]policy.ServerProfile
+	recipients   map[string]policy.AlertRecipient
 	domains      table[mailaddr.DomainName, struct{}]
 	controls     hostTable[policy.DestinationControl]
 	routes       hostTable[policy.Route]
@@ -78,6 +79,15 @@ func (s *Snapshot) TrustAnchorNames(usages ...policy.TrustUsage) []string {
 func (s *Snapshot) ServerProfile(name string) (policy.ServerProfile, bool) {
 	p, ok := s.profiles[name]
 	return p, ok
+}
+
+// AlertRecipients returns the recipients of alerts, sorted by name (B62).
+func (s *Snapshot) AlertRecipients() []policy.AlertRecipient {
+	list := make([]policy.AlertRecipient, 0, len(s.recipients))
+	for _, name := range slices.Sorted(maps.Keys(s.recipients)) {
+		list = append(list, s.recipients[name])
+	}
+	return list
 }
 
 // FlowPolicy returns a mail flow policy as the listener applies it: what it

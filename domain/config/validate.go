@@ -65,6 +65,8 @@ func (s *Service) validateInPlace(ctx context.Context, next *Snapshot, e Edit) (
 		faults, warnings = checkServerProfile(next, v), v.Warnings()
 	case policy.STARTTLSEntry:
 		faults = checkLists(next, e.Kind, v)
+	case policy.AlertRecipient:
+		warnings = v.Warnings()
 	case policy.TLSSettings:
 		if v.Enabled {
 			// B1: switching on needs a usable active certificate.

@@ -25,6 +25,7 @@ const (
 	CertificatesChanged               // a certificate was added or deleted
 	QueueChanged                      // messages were queued, released or made due
 	AccountsChanged                   // administrators, tokens or roles changed
+	ConfigurationStuck                // what keeps the newest revision from being applied changed
 )
 
 // Bus carries wakes from those who changed something to those who follow. The

@@ -114,6 +114,12 @@ func (e STARTTLSEntry) Active(now time.Time) bool {
 	return e.Expires == nil || now.Before(*e.Expires)
 }
 
+// reason is the entry's part in a decision, with what an administrator said
+// about it.
+func (e STARTTLSEntry) reason(rule, asks string) Reason {
+	return Reason{Rule: rule, Entry: e.Pattern.String(), Asks: asks, Because: e.Reason, Expires: e.Expires}
+}
+
 // Validate reports every broken rule of the entry by itself.
 func (e STARTTLSEntry) Validate() (f domain.Faults) {
 	if e.Reason == "" {

@@ -3,6 +3,7 @@ package policy
 import (
 	"slices"
 	"strings"
+	"time"
 
 	"postern/domain/mailaddr"
 )
@@ -102,6 +103,10 @@ type Reason struct {
 	Rule  string `json:"rule"`            // as destination_control
 	Entry string `json:"entry,omitempty"` // the entry of it that matched
 	Asks  string `json:"asks"`            // what it asks for
+	// Because is why an administrator made the entry, and Expires when it ends
+	// by itself, for entries that have these.
+	Because string     `json:"because,omitempty"`
+	Expires *time.Time `json:"expires,omitempty"`
 	// OverruledBy names the rule that won over this one; empty: it applies.
 	OverruledBy string `json:"overruled_by,omitempty"`
 }
@@ -208,7 +213,7 @@ func claimsOf(in OutboundInputs) []claim {
 	if in.Requirement != nil {
 		// B25: encrypted or deferred; the certificate is not checked.
 		claims = append(claims, claim{
-			reason: Reason{Rule: "starttls_requirement", Entry: in.Requirement.Pattern.String(), Asks: "required"},
+			reason: in.Requirement.reason("starttls_requirement", "required"),
 			level:  TLSRequired,
 		})
 	}
@@ -342,7 +347,7 @@ func (d *Decision) exempt(in OutboundInputs, winner string) {
 	if in.Exemption == nil {
 		return
 	}
-	reason := Reason{Rule: "starttls_exemption", Entry: in.Exemption.Pattern.String(), Asks: "none"}
+	reason := in.Exemption.reason("starttls_exemption", "none")
 	if d.Mandatory() {
 		reason.OverruledBy = winner
 		d.Reasons = append(d.Reasons, reason)

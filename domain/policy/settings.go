@@ -108,4 +108,5 @@ type Settings struct {
 	Queue    QueueSettings
 	DNS      DNSSettings
 	Outbound OutboundSettings
+	Alerts   AlertSettings
 }

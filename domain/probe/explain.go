@@ -1,5 +1,7 @@
-// Package probe holds what the gateway would do and why, without doing it: the
-// documents of explain (B71).
+// Package probe holds what the gateway would do with mail and why, without doing
+// it (B71): the documents of explain, which is worked out from the configuration
+// and DNS, and of verify, for which the gateway talks to the hosts as a delivery
+// would, up to the point where mail would be handed over.
 package probe
 
 import (
@@ -9,19 +11,48 @@ import (
 
 // Destination explains how mail for a recipient domain would go.
 type Destination struct {
-	Domain   string
+	Domain   string // or an address literal, in brackets
 	Revision int64
+	// TLS are the switches that bear on every destination (B1, B2, B3, B9).
+	TLS policy.TLSSettings
 	// Route is the route that decides; nil where MX records do (B31).
 	Route *policy.Route
-	// Control is the destination control with inheritance resolved (B21).
+	// MX is what DNS says; nil where it is not asked.
+	MX *MX
+	// Control is the destination control with inheritance resolved (B21), and
+	// Origins say which entry each of its fields comes from.
 	Control    policy.DestinationControl
+	Origins    []policy.FieldOrigin
 	Candidates []Candidate
 	// TrustAnchors are the names of the anchors that count beside the system's
 	// roots where a certificate is verified (B23).
 	TrustAnchors []string
+	// LeftOut says which next hops are not tried because DNS leads back to this
+	// system (B33); empty where it does not.
+	LeftOut string
 	// Outcome ends a delivery before any host is tried, as a null MX does; nil
 	// where hosts are tried.
 	Outcome *delivery.Outcome
+}
+
+// MX is the answer of DNS to the question for the mail exchangers of a domain.
+type MX struct {
+	Records []MXRecord // the best preference first
+	// Null says that the domain takes no mail (RFC 7505).
+	Null bool
+	// Implicit says that there are no records, so that the domain itself is the
+	// only host (RFC 5321 §5.1).
+	Implicit bool
+	// Authenticated says that a validating resolver vouches for the answer.
+	Authenticated bool
+	// Problem is why there is no answer.
+	Problem string
+}
+
+// MXRecord is one mail exchanger.
+type MXRecord struct {
+	Preference int
+	Host       string
 }
 
 // Candidate is one address that would be tried, in the order of trial.
@@ -30,7 +61,13 @@ type Candidate struct {
 	// ServerProfile names the host; empty where none does (B32).
 	ServerProfile string
 	Address       string // with port; empty where the look-up failed
-	Decision      policy.Decision
+	// Preference counts the tiers of next hops, from 1: those of one tier take
+	// turns by chance.
+	Preference int
+	// Resting says that the address was out of reach lately, so that the others
+	// are tried before it (B33).
+	Resting  bool
+	Decision policy.Decision
 	// Ladder is what would be tried on new connections, one after the other, if
 	// the one before fails in the handshake (B24).
 	Ladder []Rung
@@ -45,6 +82,15 @@ type Rung struct {
 	Level policy.TLSLevel
 	// SmallClientHello leaves the post-quantum group out.
 	SmallClientHello bool
+}
+
+// MessageGroup explains how the mail to recipients of one message would go that
+// one attempt may serve together (B29).
+type MessageGroup struct {
+	Recipients []int // indices in the envelope
+	// Destination is nil where there are more groups than are explained at a
+	// time.
+	Destination *Destination
 }
 
 // Client explains what a client would be allowed on a listener.

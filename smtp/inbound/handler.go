@@ -75,8 +75,10 @@ type variant struct {
 // NewHandler builds what a listener needs under the snapshot. It fails where
 // the configuration refers to nothing.
 func NewHandler(ctx context.Context, deps Dependencies, snapshot *config.Snapshot, listener policy.Listener) (*Handler, error) {
-	h := &Handler{deps: deps, snapshot: snapshot, listener: listener,
-		variants: map[string]*variant{}, clients: map[*client]struct{}{}, release: func() {}}
+	h := &Handler{
+		deps: deps, snapshot: snapshot, listener: listener,
+		variants: map[string]*variant{}, clients: map[*client]struct{}{}, release: func() {},
+	}
 	access, ok := snapshot.Access(listener.Name)
 	if !ok {
 		return nil, errors.New("the listener has no host access table")

@@ -94,7 +94,7 @@ func (w *wire) write(p []byte) {
 		w.out = append(w.out, p...)
 	}
 	if len(w.out) > maxPendingOctets {
-		w.fail(w.flush())
+		_ = w.flush() // its error sticks
 	}
 }
 
@@ -239,7 +239,9 @@ var errInjection = errors.New("clear text behind STARTTLS")
 // close ends the connection, with a TLS close_notify where TLS is on.
 func (w *wire) close() error {
 	_ = w.flush() // the connection ends either way
-	w.fail(errWireClosed)
+	if w.failure == nil {
+		w.failure = errWireClosed
+	}
 	return w.conn.Close()
 }
 

@@ -219,8 +219,7 @@ func inputsFor(s *config.Snapshot, recipient mailaddr.DomainName, h hop, addr ne
 // climb uses one rung: it takes or makes connections until every recipient has
 // its outcome or one fails.
 func (a *attempt) climb(ctx context.Context, to target, t terms) *failure {
-	if t.decision.Refused != nil {
-		f := &failure{stage: delivery.StagePolicy, class: barred, refusal: t.decision.Refused, detail: t.decision.Refused.Detail}
+	if f := barredBy(t.decision); f != nil {
 		a.note(delivery.HostTry{Host: to.hop.String(), Address: to.addr.String(), Level: t.rung.level}, f)
 		return f
 	}

@@ -113,10 +113,13 @@ func (c *client) handshake(ctx context.Context, config *tls.Config) (*tls.Connec
 	secured := tls.Client(c.conn, config)
 	c.arm(c.timeouts.Handshake)
 	if err := secured.HandshakeContext(ctx); err != nil {
-		return nil, handshakeFailure(ctx, err)
+		f := handshakeFailure(ctx, err)
+		c.trace.shaken(nil, f)
+		return nil, f
 	}
 	c.attach(secured)
 	state := secured.ConnectionState()
+	c.trace.shaken(&state, nil)
 	return &state, nil
 }
 

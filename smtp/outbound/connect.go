@@ -8,12 +8,10 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
-	"time"
 
 	"postern/domain/delivery"
 	"postern/domain/mailaddr"
 	"postern/domain/policy"
-	"postern/domain/probe"
 	"postern/smtp/reply"
 	"postern/smtp/tlsverify"
 )
@@ -29,16 +27,6 @@ type session struct {
 	// trusted says that the certificate is verified for the very host, which
 	// credentials ask for whatever the decision does (B32).
 	trusted bool
-	steps   []probe.Step // the stages that were walked through
-}
-
-// step notes the end of a stage.
-func (s *session) step(stage delivery.Stage, began time.Time, f *failure) {
-	step := probe.Step{Stage: stage, Duration: time.Since(began)}
-	if f != nil {
-		step.Stage, step.Problem = f.stage, f.detail
-	}
-	s.steps = append(s.steps, step)
 }
 
 // terms are what a connection is made under.
@@ -48,6 +36,8 @@ type terms struct {
 	hello    mailaddr.DomainName
 	control  policy.DestinationControl // with its limits
 	revision int64
+	// trace notes the steps of a live test; nil in a delivery.
+	trace *trace
 }
 
 // keyFor names the sessions that may serve a delivery to the target.
@@ -87,7 +77,9 @@ func (t terms) checks() []policy.Check {
 func (d *Deliverer) open(ctx context.Context, to target, t terms) (*session, *failure) {
 	s := &session{key: t.keyFor(to), limit: t.control.MessagesPerConnection}
 	f := d.dial(ctx, s, to, t)
+	t.trace.connected(to.addr, f)
 	if f == nil {
+		s.client.trace = t.trace
 		f = d.prepare(ctx, s, to, t)
 		if f != nil {
 			s.client.leave(f)
@@ -99,7 +91,6 @@ func (d *Deliverer) open(ctx context.Context, to target, t terms) (*session, *fa
 
 // dial makes the TCP connection.
 func (d *Deliverer) dial(ctx context.Context, s *session, to target, t terms) *failure {
-	began := time.Now()
 	dialing, cancel := context.WithTimeout(ctx, d.Timeouts.Connect)
 	defer cancel()
 	conn, err := d.Dialer.DialContext(dialing, "tcp", to.addr.String())
@@ -108,10 +99,8 @@ func (d *Deliverer) dial(ctx context.Context, s *session, to target, t terms) *f
 		if f.class != stopped {
 			f.class, f.detail = unreachable, reply.Quote(err.Error(), maxErrorOctets)
 		}
-		s.step(delivery.StageConnect, began, f)
 		return f
 	}
-	s.step(delivery.StageConnect, began, nil)
 	s.client = newClient(conn, t.hello.String(), d.Timeouts)
 	return nil
 }
@@ -125,7 +114,7 @@ func (d *Deliverer) prepare(ctx context.Context, s *session, to target, t terms)
 	if t.decision.RequireTLS && !s.client.offers.requireTLS {
 		return &failure{stage: delivery.StageSTARTTLS, class: requireTLSNotOffered, detail: "the peer does not offer REQUIRETLS"}
 	}
-	return d.authenticate(ctx, s, to)
+	return d.authenticate(ctx, s, to, t)
 }
 
 // meet greets the peer and encrypts the session: in that order by STARTTLS, in
@@ -135,20 +124,12 @@ func (d *Deliverer) meet(ctx context.Context, s *session, to target, t terms) *f
 		if f := d.implicitTLS(ctx, s, to, t); f != nil {
 			return f
 		}
-		return d.greet(ctx, s)
+		return s.client.greet(ctx)
 	}
-	if f := d.greet(ctx, s); f != nil {
+	if f := s.client.greet(ctx); f != nil {
 		return f
 	}
 	return d.secure(ctx, s, to, t)
-}
-
-// greet is the end of the stage connect.
-func (d *Deliverer) greet(ctx context.Context, s *session) *failure {
-	began := time.Now()
-	f := s.client.greet(ctx)
-	s.step(delivery.StageConnect, began, f)
-	return f
 }
 
 // secure brings the session to the level of the rung.
@@ -167,33 +148,23 @@ func (d *Deliverer) secure(ctx context.Context, s *session, to target, t terms) 
 
 // startTLS encrypts the session and judges the peer's certificate.
 func (d *Deliverer) startTLS(ctx context.Context, s *session, to target, t terms) *failure {
-	began := time.Now()
 	if !s.client.offers.startTLS {
-		f := &failure{stage: delivery.StageSTARTTLS, class: tlsNotOffered, detail: "the peer does not offer STARTTLS"}
-		s.step(delivery.StageSTARTTLS, began, f)
-		return f
+		return &failure{stage: delivery.StageSTARTTLS, class: tlsNotOffered, detail: "the peer does not offer STARTTLS"}
 	}
 	state, f := s.client.startTLS(ctx, d.tlsConfig(to, t))
-	s.step(delivery.StageSTARTTLS, began, f)
 	if f != nil {
 		return f
 	}
 	if f := d.judge(ctx, s, state, to, t); f != nil {
 		return f
 	}
-	began = time.Now()
-	if f = s.client.greetAgain(ctx); f != nil {
-		s.step(delivery.StageSTARTTLS, began, f)
-	}
-	return f
+	return s.client.greetAgain(ctx)
 }
 
 // implicitTLS encrypts the connection before a word is said, and judges the
 // peer's certificate.
 func (d *Deliverer) implicitTLS(ctx context.Context, s *session, to target, t terms) *failure {
-	began := time.Now()
 	state, f := s.client.implicitTLS(ctx, d.tlsConfig(to, t))
-	s.step(delivery.StageSTARTTLS, began, f)
 	if f != nil {
 		return f
 	}
@@ -202,12 +173,14 @@ func (d *Deliverer) implicitTLS(ctx context.Context, s *session, to target, t te
 
 // judge notes what was agreed on and verifies the certificate.
 func (d *Deliverer) judge(ctx context.Context, s *session, state *tls.ConnectionState, to target, t terms) *failure {
-	s.tls.Version = strings.ReplaceAll(tls.VersionName(state.Version), " ", "")
+	s.tls.Version = tlsVersion(state)
 	s.tls.Cipher = tls.CipherSuiteName(state.CipherSuite)
-	began := time.Now()
-	f := d.verify(ctx, s, state.PeerCertificates, to, t)
-	s.step(delivery.StageVerify, began, f)
-	return f
+	return d.verify(ctx, s, state.PeerCertificates, to, t)
+}
+
+// tlsVersion returns the version as records have it: TLS1.3.
+func tlsVersion(state *tls.ConnectionState) string {
+	return strings.ReplaceAll(tls.VersionName(state.Version), " ", "")
 }
 
 // tlsConfig is that of one handshake. Every certificate passes it: package
@@ -247,6 +220,7 @@ func (d *Deliverer) verify(ctx context.Context, s *session, chain []*x509.Certif
 	if to.profile != nil && to.profile.HasCredentials() {
 		s.trusted = d.check(ctx, policy.CheckMXHost, chain, to, t.decision.Domain).Verified
 	}
+	t.trace.verified(result)
 	if result.Verified || len(t.decision.Checks) == 0 {
 		return nil
 	}
@@ -305,5 +279,6 @@ func (d *Deliverer) logConnection(ctx context.Context, s *session, to target, t 
 		slog.String("verification", s.tls.Verification),
 		slog.String("error", detail),
 		slog.Int64("revision", t.revision),
+		slog.Bool("live_test", t.trace != nil),
 	)
 }

@@ -8,8 +8,6 @@ import (
 	"net/netip"
 	"time"
 
-	"golang.org/x/sync/semaphore"
-
 	"postern/domain/config"
 	"postern/domain/mailaddr"
 	"postern/smtp/dns"
@@ -68,14 +66,13 @@ type Deliverer struct {
 	pool    *pool
 	resting *restingList
 	limits  *addressLimits
-	testing *semaphore.Weighted
 }
 
 // New returns a deliverer without connections.
 func New(deps Dependencies) *Deliverer {
 	return &Deliverer{
 		Dependencies: deps, pool: newPool(deps.Pool), resting: newRestingList(deps.Now),
-		limits: newAddressLimits(deps.Now), testing: semaphore.NewWeighted(maxTests),
+		limits: newAddressLimits(deps.Now),
 	}
 }
 

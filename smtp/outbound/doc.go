@@ -27,6 +27,13 @@
 // The handshake accepts every certificate; package tlsverify judges it
 // afterwards, and the result is recorded whether it decides or not.
 //
+// # Live tests
+//
+// A [Verifier] takes the same stages up to and not including MAIL and notes each
+// step (B71). It is the deliverer's own code, so that a test and a delivery at
+// the same moment cannot come to different ends, and it changes nothing that a
+// delivery goes by.
+//
 // # Connections
 //
 // Idle connections are kept and used again only for messages with the same

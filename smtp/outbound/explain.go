@@ -2,71 +2,193 @@ package outbound
 
 import (
 	"context"
+	"slices"
 
 	"postern/domain/delivery"
 	"postern/domain/mailaddr"
 	"postern/domain/policy"
 	"postern/domain/probe"
+	"postern/smtp/dns"
+	"postern/smtp/reply"
 )
 
 // Explain runs the stages of an attempt up to the decision for every candidate,
 // and connects to none (B71). What it says is what an attempt at that moment
 // would do.
 func (d *Deliverer) Explain(ctx context.Context, domain mailaddr.DomainName) probe.Destination {
-	snapshot := d.Snapshot()
-	e := probe.Destination{Domain: domain.String(), Revision: snapshot.Revision, Route: snapshot.Route(domain)}
-	e.Control, _ = snapshot.Control(domain)
-	e.TrustAnchors = snapshot.TrustAnchorNames(policy.TrustAuthority, policy.TrustPinned)
-	a := &attempt{
-		Deliverer: d, snapshot: snapshot, message: new(delivery.Message), to: destination{domain: domain},
-	}
-	plan, end := a.route(ctx, snapshot, a.to)
-	if end != nil {
-		e.Outcome = end
-		return e
-	}
-	ours := false
-	for _, tier := range plan.tiers {
-		if ours && tier[0].byMX { // B33
-			continue
-		}
-		candidates, own := a.explainTier(ctx, tier)
-		if ours = ours || own; !own {
-			e.Candidates = append(e.Candidates, candidates...)
+	return d.explain(ctx, new(delivery.Message), destination{domain: domain})
+}
+
+// maxExplained bounds the groups of a message that are explained: each costs
+// look-ups.
+const maxExplained = 10
+
+// ExplainMessage explains the delivery to those recipients of the message that
+// are still to be tried, in the groups in which attempts would serve them (B29).
+func (d *Deliverer) ExplainMessage(ctx context.Context, m *delivery.Message) []probe.MessageGroup {
+	var waiting []int
+	for i := range m.Recipients {
+		if !m.Recipients[i].State.Final() {
+			waiting = append(waiting, i)
 		}
 	}
-	switch {
-	case plan.problem != nil:
-		e.Outcome = plan.problem
-	case len(e.Candidates) == 0:
-		e.Outcome = loopOutcome()
+	var groups []probe.MessageGroup
+	for i, recipients := range d.Group(m, waiting) {
+		group := probe.MessageGroup{Recipients: recipients}
+		if i < maxExplained {
+			e := d.explain(ctx, m, destinationOf(m.Recipients[recipients[0]].Address))
+			group.Destination = &e
+		}
+		groups = append(groups, group)
+	}
+	return groups
+}
+
+func (d *Deliverer) explain(ctx context.Context, m *delivery.Message, to destination) probe.Destination {
+	a := d.rehearse(m, to)
+	e := probe.Destination{Domain: to.String(), Revision: a.snapshot.Revision, TLS: a.snapshot.Settings.TLS}
+	e.Control, _ = a.snapshot.Control(to.domain)
+	e.Origins = a.snapshot.ControlOrigins(to.domain)
+	e.TrustAnchors = a.snapshot.TrustAnchorNames(policy.TrustAuthority, policy.TrustPinned)
+	if to.domain != "" {
+		e.Route = a.snapshot.Route(to.domain)
+	}
+	if to.domain != "" && asksDNS(e.Route) {
+		e.MX = d.explainMX(ctx, to.domain)
+	}
+	found := a.candidates(ctx)
+	e.Outcome, e.LeftOut = found.end, found.leftOut
+	for _, c := range found.list {
+		e.Candidates = append(e.Candidates, a.explainCandidate(c))
 	}
 	return e
 }
 
-func (a *attempt) explainTier(ctx context.Context, tier []hop) (candidates []probe.Candidate, own bool) {
-	if tier[0].discard {
-		return []probe.Candidate{{Host: devNull, Problem: "the route discards the mail here"}}, false
-	}
-	for _, h := range tier {
-		targets, f := a.resolve(ctx, h)
-		if f != nil {
-			candidates = append(candidates, probe.Candidate{Host: h.String(), Problem: f.detail})
-		}
-		for _, to := range targets {
-			own = own || h.byMX && a.leadsBack(a.snapshot, to.addr.Addr())
-			candidates = append(candidates, a.explainTarget(to))
-		}
-	}
-	return candidates, own
+// asksDNS reports whether MX records name next hops of a domain with the route;
+// nil is none.
+func asksDNS(route *policy.Route) bool {
+	return route == nil || slices.ContainsFunc(route.NextHops, func(n policy.NextHop) bool { return n.UseDNS })
 }
 
-func (a *attempt) explainTarget(to target) probe.Candidate {
-	t := a.terms(to)
-	return probe.Candidate{
-		Host: to.hop.String(), ServerProfile: to.profileName(), Address: to.addr.String(), Decision: t.decision,
-		OneHourListed: a.OneHour.Contains(to.addr.Addr()), Ladder: ladder(t),
+// rehearse makes an attempt that will never hand anything over.
+func (d *Deliverer) rehearse(m *delivery.Message, to destination) *attempt {
+	a := &attempt{Deliverer: d, snapshot: d.Snapshot(), message: m, to: to}
+	a.record.Decision.Domain = to.domain
+	return a
+}
+
+// String returns the domain, or the address literal in brackets.
+func (to destination) String() string {
+	if to.literal.IsValid() {
+		return "[" + to.literal.String() + "]"
 	}
+	return to.domain.String()
+}
+
+// explainMX shows what the stage route has to go by.
+func (d *Deliverer) explainMX(ctx context.Context, domain mailaddr.DomainName) *probe.MX {
+	found, err := d.Resolver.LookupMX(ctx, domain)
+	if err != nil {
+		return &probe.MX{Problem: reply.Quote(err.Error(), maxErrorOctets)}
+	}
+	e := &probe.MX{Null: found.Null, Implicit: found.Class == dns.NoData, Authenticated: found.Authenticated}
+	if found.Class == dns.NoName {
+		e.Problem = "the domain does not exist"
+	}
+	for _, mx := range found.Hosts {
+		e.Records = append(e.Records, probe.MXRecord{Preference: int(mx.Preference), Host: mx.Host.String()})
+	}
+	return e
+}
+
+// candidate is an address that an attempt would try, or a next hop without one.
+type candidate struct {
+	target
+	preference int // the tier, from 1
+	resting    bool
+	failure    *failure // of the stage names; nil where there is an address
+}
+
+// candidates are those of an attempt, in the order in which it would try them.
+type candidates struct {
+	list []candidate
+	// leftOut says what is not among them because it leads back to us.
+	leftOut string
+	// end is the outcome of an attempt that has none to try.
+	end *delivery.Outcome
+}
+
+func (a *attempt) candidates(ctx context.Context) (c candidates) {
+	plan, end := a.route(ctx, a.snapshot, a.to)
+	if end != nil {
+		return candidates{end: end}
+	}
+	var asleep []candidate
+	for i, tier := range plan.tiers {
+		if c.leftOut != "" && tier[0].byMX { // B33
+			continue
+		}
+		found, own := a.tier(ctx, tier, i+1)
+		if own != nil {
+			c.leftOut = own.hop.String() + " at " + own.addr.Addr().String() + " is this system: it and what has no better preference is left out"
+			continue
+		}
+		for _, each := range found {
+			if each.resting {
+				asleep = append(asleep, each)
+			} else {
+				c.list = append(c.list, each)
+			}
+		}
+	}
+	c.list = append(c.list, asleep...)
+	switch {
+	case len(c.list) > 0:
+	case plan.problem != nil:
+		c.end = plan.problem
+	default:
+		c.end = loopOutcome()
+	}
+	return c
+}
+
+// tier finds the candidates of one preference, and which of them leads back to
+// us, if one does.
+func (a *attempt) tier(ctx context.Context, tier []hop, preference int) (found []candidate, own *target) {
+	for _, h := range tier {
+		if h.discard {
+			return []candidate{{target: target{hop: h}, preference: preference}}, nil
+		}
+		targets, f := a.resolve(ctx, h)
+		if f != nil {
+			found = append(found, candidate{target: target{hop: h}, preference: preference, failure: f})
+		}
+		for _, to := range targets {
+			if h.byMX && a.leadsBack(a.snapshot, to.addr.Addr()) {
+				own = &to
+			}
+			_, asleep := a.resting.split([]target{to})
+			found = append(found, candidate{target: to, preference: preference, resting: len(asleep) > 0})
+		}
+	}
+	return found, own
+}
+
+// explainCandidate shows the decision for an address.
+func (a *attempt) explainCandidate(c candidate) probe.Candidate {
+	e := probe.Candidate{Host: c.hop.String(), ServerProfile: c.profileName(), Preference: c.preference, Resting: c.resting}
+	if c.discard {
+		e.Problem = "the route discards the mail here"
+		return e
+	}
+	if c.failure != nil {
+		e.Problem = c.failure.detail
+		return e
+	}
+	t := a.terms(c.target)
+	e.Address, e.Decision, e.Ladder = c.addr.String(), t.decision, ladder(t)
+	e.OneHourListed = a.OneHour.Contains(c.addr.Addr())
+	return e
 }
 
 // ladder lists the rungs that failed handshakes would lead over.
@@ -77,7 +199,11 @@ func ladder(t terms) []probe.Rung {
 	var rungs []probe.Rung
 	failed := &failure{class: handshakeFailed}
 	for r, ok := t.rung, true; ok; r, ok = r.next(t.decision, failed) {
-		rungs = append(rungs, probe.Rung{Level: r.level, SmallClientHello: r.smallHello})
+		rungs = append(rungs, r.shown())
 	}
 	return rungs
+}
+
+func (r rung) shown() probe.Rung {
+	return probe.Rung{Level: r.level, SmallClientHello: r.smallHello}
 }

@@ -77,6 +77,15 @@ func refusedBy(stage delivery.Stage, r reply.Reply) *failure {
 	return &failure{stage: stage, class: turnedAway, reply: r, detail: r.String()}
 }
 
+// barredBy is the failure of a host that the decision forbids; nil where it
+// forbids nothing.
+func barredBy(d policy.Decision) *failure {
+	if d.Refused == nil {
+		return nil
+	}
+	return &failure{stage: delivery.StagePolicy, class: barred, refusal: d.Refused, detail: d.Refused.Detail}
+}
+
 // concernsTLS reports whether mandatory TLS is what failed. Silence shows
 // nothing about TLS: the network may be at fault.
 func (f *failure) concernsTLS() bool {

@@ -11,6 +11,7 @@ import (
 
 	"postern/domain"
 	"postern/domain/policy"
+	"postern/domain/probe"
 	"postern/smtp/smtptest"
 )
 
@@ -318,56 +319,79 @@ func TestServerProfileOrder(t *testing.T) {
 	}
 }
 
-// TestProfileTest is B32: the staged live test, which sends no mail and leaves
-// nothing behind.
+// TestProfileTest is B32: the staged live test, which sends no mail, leaves
+// nothing behind and shows no credentials.
 func TestProfileTest(t *testing.T) {
 	r := newRig(t, smarthost(policy.TransportSTARTTLSRequired, withCredentials, func(p *policy.ServerProfile) {
 		p.URIs = append(p.URIs, "smtp://nowhere.example", "smtp://192.0.2.66")
 	}))
 	mx := r.relay(smtptest.MXOptions{Auth: smtptest.Auth{Mechanisms: "PLAIN", Username: "postern", Password: password}})
-	got, err := r.TestServerProfile(t.Context(), "smarthost")
+	got, err := NewVerifier(r.Deliverer).Verify(t.Context(), probe.Question{ServerProfile: "smarthost"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var lines []string
-	for _, try := range got.Tries {
-		line := fmt.Sprintf("%s %s %t:", try.Host, try.Address, try.Passed)
-		for _, step := range try.Steps {
-			line += fmt.Sprintf(" %s(%s)", step.Stage, step.Problem)
+	for _, c := range got.Candidates {
+		line := fmt.Sprintf("%s by %s at %s: %s", c.Host, c.ServerProfile, c.Address, probe.VerdictOf(c.Outcome))
+		for _, connection := range c.Connections {
+			for _, step := range connection.Steps {
+				line += fmt.Sprintf(" %s=%t", step.Name, step.OK)
+			}
+			line += " " + string(connection.FailedAt)
 		}
 		lines = append(lines, line)
 	}
 	want := []string{
-		"relay.example 192.0.2.7:25 true: names() connect() connect() starttls() verify() auth()",
-		"nowhere.example  false: names(host nowhere.example has no address)",
-		"192.0.2.66 192.0.2.66:25 false: names() connect(dial tcp: connection refused)",
+		"relay.example by smarthost at 192.0.2.7:25: deliverable connect=true greeting=true EHLO=true STARTTLS=true handshake=true verify=true EHLO=true AUTH=true QUIT=true ",
+		"nowhere.example by smarthost at : bounced",
+		"192.0.2.66 by smarthost at 192.0.2.66:25: deferred connect=false connect",
 	}
 	if diff := cmp.Diff(want, lines); diff != "" {
 		t.Error(diff)
 	}
-	if got.Passed || slices.Contains(said(mx, 1), "MAIL") || r.IdleConnections() > 0 || len(r.resting.peers) > 0 {
-		t.Errorf("passed %t, the peer saw %v, %d idle, %d resting", got.Passed, said(mx, 1), r.IdleConnections(), len(r.resting.peers))
+	if got.ReadyAt != "192.0.2.7:25" || slices.Contains(said(mx, 1), "MAIL") || r.IdleConnections() > 0 || len(r.resting.peers) > 0 {
+		t.Errorf("ready at %q, the peer saw %v, %d idle, %d resting", got.ReadyAt, said(mx, 1), r.IdleConnections(), len(r.resting.peers))
 	}
-	if _, err := r.TestServerProfile(t.Context(), "nothing"); domain.KindOf(err) != domain.NotFound {
+	if strings.Contains(fmt.Sprintf("%+v", got), "AHBvc3Rlcm4A") {
+		t.Error("the test shows the credentials")
+	}
+	if _, err := NewVerifier(r.Deliverer).Verify(t.Context(), probe.Question{ServerProfile: "nothing"}); domain.KindOf(err) != domain.NotFound {
 		t.Errorf("unknown profile: %v", err)
 	}
 }
 
-// The test climbs down the same ladder as a delivery.
-func TestProfileTestShowsTheLadder(t *testing.T) {
-	r := newRig(t, smarthost(policy.TransportSTARTTLSOptional))
-	r.relay(smtptest.MXOptions{StartTLS: smtptest.StartTLSGarbage})
-	got, err := r.TestServerProfile(t.Context(), "smarthost")
+// The test climbs down the same ladder as a delivery, and shows a refusal.
+func TestProfileTestShowsWhatFails(t *testing.T) {
+	r := newRig(t, smarthost(policy.TransportSTARTTLSOptional, withCredentials))
+	r.relay(smtptest.MXOptions{StartTLS: smtptest.StartTLSGarbage, Auth: smtptest.Auth{Mechanisms: "PLAIN"}})
+	got, err := NewVerifier(r.Deliverer).Verify(t.Context(), probe.Question{ServerProfile: "smarthost"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var rungs []string
-	for _, try := range got.Tries {
-		rungs = append(rungs, fmt.Sprintf("%s small=%t passed=%t", try.Rung.Level, try.Rung.SmallClientHello, try.Passed))
+	for _, c := range got.Candidates[0].Connections {
+		rungs = append(rungs, fmt.Sprintf("%s small=%t failed at %s", c.Level, c.SmallClientHello, c.FailedAt))
 	}
-	want := []string{"preferred small=false passed=false", "preferred small=true passed=false", "none small=false passed=true"}
-	if diff := cmp.Diff(want, rungs); diff != "" || !got.Passed {
-		t.Errorf("passed %t: %s", got.Passed, diff)
+	want := []string{"preferred small=false failed at starttls", "preferred small=true failed at starttls", "none small=false failed at auth"}
+	if diff := cmp.Diff(want, rungs); diff != "" {
+		t.Error(diff)
+	}
+	if got.Outcome == nil || got.Outcome.Enhanced != "4.7.11" {
+		t.Errorf("outcome %v", got.Outcome)
+	}
+}
+
+// A discarding route is shown as what it is, and takes the mail.
+func TestVerifyOfADiscardingRoute(t *testing.T) {
+	to := route(t, "example.com")
+	to.NextHops = []policy.NextHop{{Discard: true}}
+	r := newRig(t, to)
+	got, err := NewVerifier(r.Deliverer).Verify(t.Context(), probe.Question{Domain: "example.com"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got.ReadyAt != "/dev/null" || len(got.Candidates) != 1 || got.Candidates[0].Problem == "" {
+		t.Errorf("got %+v", got)
 	}
 }
 

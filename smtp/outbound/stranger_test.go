@@ -46,7 +46,7 @@ func newStranger(t *testing.T) *stranger {
 		defer close(served)
 		_ = server.Serve(listener)
 	}()
-	t.Cleanup(func() { server.Close(); <-served })
+	t.Cleanup(func() { _ = server.Close(); <-served })
 	return s
 }
 

@@ -34,6 +34,8 @@ type wire struct {
 	writeErr error
 	// replies counts what the peer has said.
 	replies int
+	// trace notes commands and replies for a live test; nil in a delivery.
+	trace *trace
 }
 
 func newWire(conn net.Conn, block time.Duration) *wire {
@@ -86,6 +88,7 @@ func (w *wire) arm(timeout time.Duration) {
 
 // line puts a command into the current batch.
 func (w *wire) line(command string) {
+	w.trace.sent(command)
 	_, _ = w.out.WriteString(command) // Flush reports the error.
 	_, _ = w.out.WriteString("\r\n")
 }
@@ -97,6 +100,7 @@ func (w *wire) flush() error { return w.out.Flush() }
 func (w *wire) reply(timeout time.Duration) (reply.Reply, error) {
 	w.arm(timeout)
 	r, err := reply.Read(w.in, reply.Limits{})
+	w.trace.heard(r, err)
 	if err == nil {
 		w.replies++
 	}

@@ -20,6 +20,7 @@ type BodyWriter struct {
 	id     delivery.MessageID
 	spool  Spooler
 	budget *budget
+	health *health
 	buf    []byte
 	file   delivery.BodyWriter // nil while in memory
 	err    error
@@ -48,6 +49,10 @@ func (w *BodyWriter) write(p []byte) error {
 			return err
 		}
 	}
+	if err := w.health.Accepting(); err != nil {
+		return err // B77
+	}
+	w.health.stored(int64(len(p)))
 	_, err := w.file.Write(p)
 	return err
 }

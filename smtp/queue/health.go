@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"postern/domain"
@@ -16,6 +17,10 @@ const (
 	recoveryInterval = time.Second
 )
 
+// probeAfter is how many octets may be stored before the disk is looked at out
+// of turn: a small part of the room that is kept free.
+const probeAfter = 4 << 20
+
 // health knows whether messages can be stored (B77). A failed write makes it
 // bad at once; only a probe, which looks at the free space too, makes it good
 // again.
@@ -23,8 +28,23 @@ type health struct {
 	store  Store
 	logger *slog.Logger
 
+	unseen atomic.Int64  // octets stored since the last look
+	look   chan struct{} // asks for a look
+
 	mu  sync.Mutex
 	err error // nil: well
+}
+
+// stored takes note of octets that went to the disk.
+func (h *health) stored(octets int64) {
+	if h.unseen.Add(octets) < probeAfter {
+		return
+	}
+	h.unseen.Store(0)
+	select {
+	case h.look <- struct{}{}:
+	default: // it is asked for already
+	}
 }
 
 // Accepting returns nil while messages can be stored, else why not.
@@ -65,9 +85,23 @@ func (h *health) run(ctx context.Context) {
 		if err != nil {
 			pause = recoveryInterval
 		}
-		if !sleep(ctx, pause) {
+		if !h.wait(ctx, pause) {
 			return
 		}
+	}
+}
+
+// wait lasts until the next look is due; false when the context ended first.
+func (h *health) wait(ctx context.Context, pause time.Duration) bool {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return true
+	case <-h.look:
+		return true
+	case <-ctx.Done():
+		return false
 	}
 }
 

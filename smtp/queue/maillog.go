@@ -7,8 +7,8 @@ import (
 	"postern/domain/delivery"
 )
 
-// record counts a settlement that holds and writes it to the mail log: a line
-// for each recipient, always with the same fields.
+// record counts a settlement that holds, writes it to the mail log (a line for
+// each recipient, always with the same fields) and tells the observers.
 func (s *scheduler) record(p *plan) {
 	s.counters.waiting.Add(-int64(p.waiting))
 	for _, progress := range p.settlement.Progress {
@@ -21,6 +21,9 @@ func (s *scheduler) record(p *plan) {
 			s.counters.deferred.Add(1)
 		}
 		s.logDelivery(p, progress)
+	}
+	for _, o := range s.observers {
+		o.Settled(p.message, &p.settlement)
 	}
 }
 

@@ -123,18 +123,9 @@ func (s *scheduler) observe(t *task, a delivery.Attempt) {
 			l.addresses[host.Address] = struct{}{}
 		}
 	}
+	// What was not tried is read from disk again when the pause is over.
 	if !a.PostponedUntil.IsZero() {
 		wait := a.PostponedUntil.Sub(a.At.Add(a.Duration)) // by the transport's clock
 		l.pausedUntil = s.clock.Now().Add(jitter(wait))
 	}
-}
-
-// resume puts a message back whose recipients were not all tried.
-func (s *scheduler) resume(t *task, a delivery.Attempt, now time.Time) {
-	if a.PostponedUntil.IsZero() {
-		return
-	}
-	l := s.lane(t.lane.destination) // another one, if the pause is over already
-	s.keepRest(l, t.entry, now)
-	s.consider(l, now)
 }

@@ -1,13 +1,10 @@
-package queue_test
+package queue
 
 import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"log/slog"
 	"slices"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,213 +14,136 @@ import (
 	"postern/domain/event"
 	"postern/domain/mailaddr"
 	"postern/domain/policy"
-	"postern/smtp/queue"
 )
 
-// limitedStore takes everything and forgets it: these tests are about what is in
-// memory.
-type limitedStore struct{}
-
-func (limitedStore) Write(context.Context, *delivery.Batch) (delivery.Written, error) {
-	return delivery.Written{}, nil
-}
-func (limitedStore) Backlog(context.Context) ([]delivery.Backlog, error) { return nil, nil }
-func (limitedStore) Waiting(context.Context, delivery.WaitingQuery) (delivery.WaitingPage, error) {
-	return delivery.WaitingPage{}, nil
-}
-func (limitedStore) Overdue(context.Context, delivery.OverdueQuery) (delivery.WaitingPage, error) {
-	return delivery.WaitingPage{}, nil
-}
-func (limitedStore) Probe(context.Context) error { return nil }
-func (limitedStore) Select(context.Context, delivery.MessageFilter, delivery.MessageID, int) ([]delivery.MessageID, error) {
-	return nil, nil
-}
-func (limitedStore) Prune(context.Context, time.Time) (bool, error) { return false, nil }
-
-// limitedPeer notes when recipients were tried, and at how many at a time.
-type limitedPeer struct {
-	start  time.Time
-	took   time.Duration
-	answer func(n int, m *delivery.Message, recipients []int) delivery.Attempt
-
-	mu          sync.Mutex
-	tries       []string // "minute recipients"
-	count       int
-	active, max int
-}
-
-func (p *limitedPeer) Deliver(_ context.Context, m *delivery.Message, recipients []int) delivery.Attempt {
-	p.mu.Lock()
-	p.count++
-	n := p.count
-	p.active++
-	p.max = max(p.max, p.active)
-	p.tries = append(p.tries, fmt.Sprintf("%d:%d", int(time.Since(p.start).Minutes()), len(recipients)))
-	p.mu.Unlock()
-	time.Sleep(p.took) // the fake time of the bubble
-	p.mu.Lock()
-	p.active--
-	p.mu.Unlock()
-	a := delivery.Attempt{Message: m.ID, At: time.Now()}
-	if p.answer != nil {
-		return p.answer(n, m, recipients)
-	}
-	for _, i := range recipients {
-		a.Results = append(a.Results, delivery.Result{Recipient: i, Outcome: delivery.Outcome{Status: delivery.Delivered, Stage: delivery.StageTransfer}})
-	}
-	return a
-}
-
-func (p *limitedPeer) Group(_ *delivery.Message, recipients []int) [][]int {
-	return [][]int{recipients}
-}
-
-// snapshotOf is a configuration of one destination control for example.com.
-func snapshotOf(t *testing.T, control policy.DestinationControl) *config.Snapshot {
-	t.Helper()
-	var err error
-	if control.Pattern, err = mailaddr.ParseHostPattern("example.com"); err != nil {
-		t.Fatal(err)
-	}
-	service, err := config.NewService(t.Context(), oneControl{control}, nil, nil, new(event.Bus), time.Now)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return service.Snapshot()
-}
-
+// oneControl is a store of the destination control for limited.example.
 type oneControl struct{ control policy.DestinationControl }
+
+const limitedDomain = "limited.example"
 
 func (c oneControl) Load(_ context.Context, yield func(config.Item) error) (int64, error) {
 	document, err := json.Marshal(c.control)
 	if err != nil {
 		return 0, err
 	}
-	return 1, yield(config.Item{Kind: config.KindDestinationControl, Key: "example.com", Document: document})
+	return 1, yield(config.Item{Kind: config.KindDestinationControl, Key: limitedDomain, Document: document})
 }
+
 func (oneControl) Current(context.Context, []config.Ref) (map[config.Ref]config.Item, error) {
 	return nil, nil
 }
+
 func (oneControl) Commit(context.Context, int64, config.Revision, []config.Item) error { return nil }
+
 func (oneControl) Items(context.Context, config.Kind, string, int) ([]config.Item, error) {
 	return nil, nil
 }
 
-// limitedRun is a queue in a bubble of fake time.
-type limitedRun struct {
-	*queue.Queue
-	t        *testing.T
-	peer     *limitedPeer
-	ids      delivery.IDSource
-	snapshot atomic.Pointer[config.Snapshot]
-}
-
-func runLimited(t *testing.T, control policy.DestinationControl, test func(*limitedRun)) {
-	t.Helper()
-	synctest.Test(t, func(t *testing.T) {
-		r := &limitedRun{t: t, peer: &limitedPeer{start: time.Now()}}
-		r.snapshot.Store(snapshotOf(t, control))
-		r.Queue = queue.New(queue.Dependencies{
-			Store: limitedStore{}, Archive: limitedStore{}, Transport: r.peer, Snapshot: r.snapshot.Load,
-			Logger: slog.New(slog.DiscardHandler), Now: time.Now,
-			NewID: func() delivery.MessageID { return r.ids.Next(time.Now(), 0) },
-		})
-		ctx, stop := context.WithCancel(t.Context())
-		ended := make(chan error)
-		go func() { ended <- r.Run(ctx) }()
-		synctest.Wait()
-		test(r)
-		stop()
-		if err := <-ended; err != nil {
-			t.Error(err)
-		}
-	})
-}
-
-// send queues a message to recipients of the domains.
-func (r *limitedRun) send(domains ...string) {
+// limit gives limited.example a destination control.
+func (r *rig) limit(control policy.DestinationControl) {
 	r.t.Helper()
-	m := &delivery.Message{Envelope: delivery.Envelope{ID: r.ids.Next(time.Now(), 0), ReceivedAt: time.Now()}, Body: delivery.BytesBody("x\r\n")}
-	for i, domain := range domains {
-		address, err := mailaddr.ParseMailbox(fmt.Sprintf("user%d@%s", i, domain))
-		if err != nil {
-			r.t.Fatal(err)
-		}
-		m.Recipients = append(m.Recipients, delivery.Recipient{Index: i, Address: address})
-	}
-	if err := r.Enqueue(r.t.Context(), m); err != nil {
+	var err error
+	if control.Pattern, err = mailaddr.ParseHostPattern(limitedDomain); err != nil {
 		r.t.Fatal(err)
 	}
-}
-
-// after waits and returns the tries so far.
-func (r *limitedRun) after(d time.Duration) []string {
-	time.Sleep(d)
-	synctest.Wait()
-	r.peer.mu.Lock()
-	defer r.peer.mu.Unlock()
-	return slices.Clone(r.peer.tries)
-}
-
-func (r *limitedRun) want(d time.Duration, want ...string) {
-	r.t.Helper()
-	if got := r.after(d); !slices.Equal(got, want) {
-		r.t.Errorf("after %s: tries %v, want %v", time.Since(r.peer.start), got, want)
+	service, err := config.NewService(r.t.Context(), oneControl{control}, nil, nil, new(event.Bus), time.Now)
+	if err != nil {
+		r.t.Fatal(err)
 	}
+	r.snapshot.Store(service.Snapshot())
 }
 
 func rated(recipients, minutes int) policy.DestinationControl {
 	return policy.DestinationControl{MaxConnections: 1, RecipientRate: &policy.RecipientRate{Recipients: recipients, Minutes: minutes}}
 }
 
+// inLimitedBubble runs a test with a running queue and the control.
+func inLimitedBubble(t *testing.T, control policy.DestinationControl, test func(r *rig, start time.Time)) {
+	t.Helper()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t)
+		r.limit(control)
+		r.run()
+		test(r, time.Now())
+		_ = r.stop()
+	})
+}
+
+// wantPace waits, and fails the test unless the tries so far were in these
+// minutes with so many recipients, as "minute:recipients".
+func (r *rig) wantPace(start time.Time, d time.Duration, want ...string) {
+	r.t.Helper()
+	r.wait(d)
+	r.peer.mu.Lock()
+	defer r.peer.mu.Unlock()
+	var got []string
+	for _, t := range r.peer.tries {
+		got = append(got, fmt.Sprintf("%d:%d", int(t.at.Sub(start).Minutes()), len(t.recipients)))
+	}
+	if !slices.Equal(got, want) {
+		r.t.Errorf("after %s: tries %v, want %v", time.Since(start), got, want)
+	}
+}
+
+// sendTo enqueues a message to n recipients of limited.example.
+func (r *rig) sendTo(n int) delivery.MessageID {
+	r.t.Helper()
+	var to []string
+	for i := range n {
+		to = append(to, address(i, limitedDomain))
+	}
+	return r.send(to...)
+}
+
 // TestRecipientRate is B21: so many recipients in so many minutes, whether they
 // come in one message or in many; the rest waits and is not put off by a retry
 // schedule.
 func TestRecipientRate(t *testing.T) {
-	runLimited(t, rated(3, 5), func(r *limitedRun) {
-		r.send("example.com", "example.com")
-		r.send("example.com", "example.com", "example.com", "example.com", "example.com")
-		r.want(time.Minute, "0:2", "0:1")
-		r.want(3*time.Minute, "0:2", "0:1")
-		r.want(2*time.Minute, "0:2", "0:1", "5:3")
-		r.want(5*time.Minute, "0:2", "0:1", "5:3", "10:1")
+	inLimitedBubble(t, rated(3, 5), func(r *rig, start time.Time) {
+		r.sendTo(2)
+		r.sendTo(5)
+		r.wantPace(start, time.Minute, "0:2", "0:1")
+		r.wantPace(start, 3*time.Minute, "0:2", "0:1")
+		r.wantPace(start, 2*time.Minute, "0:2", "0:1", "5:3")
+		r.wantPace(start, 5*time.Minute, "0:2", "0:1", "5:3", "10:1")
+		r.wantQuiet()
 	})
 }
 
 // The rate holds although the lane ends between two messages.
 func TestRecipientRateOutlivesTheLane(t *testing.T) {
-	runLimited(t, rated(1, 5), func(r *limitedRun) {
-		r.send("example.com")
-		r.want(time.Minute, "0:1")
+	inLimitedBubble(t, rated(1, 5), func(r *rig, start time.Time) {
+		r.sendTo(1)
 		if n := r.Stats().Destinations; n != 0 {
 			t.Fatalf("%d destinations have mail", n)
 		}
-		r.send("example.com")
-		r.want(time.Minute, "0:1")
-		r.want(4*time.Minute, "0:1", "5:1")
+		r.sendTo(1)
+		r.wantPace(start, 2*time.Minute, "0:1")
+		r.wantPace(start, 4*time.Minute, "0:1", "5:1")
 	})
 }
 
 // Recipients of a limited destination do not ride along with others.
 func TestRecipientRateHoldsForCompanions(t *testing.T) {
-	runLimited(t, rated(1, 5), func(r *limitedRun) {
-		for range 3 {
-			r.send("other.example", "example.com")
+	inLimitedBubble(t, rated(1, 5), func(r *rig, start time.Time) {
+		r.peer.group = func(_ *delivery.Message, recipients []int) [][]int { return [][]int{recipients} }
+		for i := range 3 {
+			r.send(address(i, "other.example"), address(i, limitedDomain))
 		}
-		got := r.after(time.Minute)
-		if total := len(got); total != 4 {
-			t.Errorf("tries %v, want three for the other destination and one for the limited one", got)
+		r.wait(time.Minute)
+		if n := r.peer.count(); n != 4 {
+			t.Errorf("%d tries, want three for the other destination and one for the limited one", n)
 		}
 	})
 }
 
 // A higher rate takes effect before the minutes are over.
 func TestRecipientRateFollowsTheConfiguration(t *testing.T) {
-	runLimited(t, rated(1, 60), func(r *limitedRun) {
-		r.send("example.com", "example.com", "example.com")
-		r.want(time.Minute, "0:1")
-		r.snapshot.Store(snapshotOf(t, rated(100, 60)))
-		r.want(time.Minute, "0:1", "1:2")
+	inLimitedBubble(t, rated(1, 60), func(r *rig, start time.Time) {
+		r.sendTo(3)
+		r.wantPace(start, 65*time.Second, "0:1")
+		r.limit(rated(100, 60))
+		r.wantPace(start, time.Minute, "0:1", "1:2")
 	})
 }
 
@@ -231,26 +151,26 @@ func TestRecipientRateFollowsTheConfiguration(t *testing.T) {
 // count as a try.
 func TestPostponedRecipientsComeBack(t *testing.T) {
 	control := policy.DestinationControl{MaxConnections: 1, LimitPer: policy.LimitPerMXAddress}
-	runLimited(t, control, func(r *limitedRun) {
-		r.peer.answer = func(n int, m *delivery.Message, recipients []int) delivery.Attempt {
-			a := delivery.Attempt{Message: m.ID, At: time.Now()}
-			if n == 1 { // one goes, the others wait for two minutes
-				a.PostponedUntil = time.Now().Add(2 * time.Minute)
-				recipients = recipients[:1]
+	inLimitedBubble(t, control, func(r *rig, start time.Time) {
+		r.peer.room = func(recipients []int) (int, time.Time) {
+			if time.Since(start) < 2*time.Minute {
+				return min(1, len(recipients)), start.Add(2 * time.Minute)
 			}
-			for _, i := range recipients {
-				a.Results = append(a.Results, delivery.Result{Recipient: i, Outcome: delivery.Outcome{Status: delivery.Delivered, Stage: delivery.StageTransfer}})
+			return len(recipients), time.Time{}
+		}
+		first, second := r.sendTo(3), r.sendTo(1)
+		r.wantStates(first, "delivered", "queued", "queued")
+		r.wait(time.Minute)
+		if n := r.peer.count(); n != 1 {
+			t.Errorf("%d tries within the pause, want 1", n)
+		}
+		r.wait(2 * time.Minute)
+		r.wantStates(first, "delivered", "delivered", "delivered")
+		r.wantStates(second, "delivered")
+		for i, recipient := range r.store.get(first).Recipients {
+			if recipient.Attempts != 1 {
+				t.Errorf("recipient %d counts %d tries", i, recipient.Attempts)
 			}
-			return a
-		}
-		r.send("example.com", "example.com", "example.com")
-		r.send("example.com")
-		r.want(time.Minute, "0:3")
-		if got := r.after(2 * time.Minute); len(got) != 3 || got[1] == "0:1" {
-			t.Errorf("tries %v, want the rest of the first and the second message after the pause", got)
-		}
-		if s := r.Stats(); s.Delivered != 4 || s.Deferred != 0 {
-			t.Errorf("%d delivered, %d deferred", s.Delivered, s.Deferred)
 		}
 	})
 }
@@ -258,23 +178,16 @@ func TestPostponedRecipientsComeBack(t *testing.T) {
 // Per MX address, as many deliveries run as there are addresses with room.
 func TestConnectionsPerAddressWidenTheLane(t *testing.T) {
 	control := policy.DestinationControl{MaxConnections: 2, LimitPer: policy.LimitPerMXAddress}
-	runLimited(t, control, func(r *limitedRun) {
-		r.peer.took = time.Second
-		var turn atomic.Int64
-		r.peer.answer = func(_ int, m *delivery.Message, recipients []int) delivery.Attempt {
-			a := delivery.Attempt{Message: m.ID, At: time.Now()}
-			a.Hosts = []delivery.HostTry{{Address: fmt.Sprintf("192.0.2.%d:25", turn.Add(1)%3)}}
-			for _, i := range recipients {
-				a.Results = append(a.Results, delivery.Result{Recipient: i, Outcome: delivery.Outcome{Status: delivery.Delivered, Stage: delivery.StageTransfer}})
-			}
-			return a
-		}
+	inLimitedBubble(t, control, func(r *rig, start time.Time) {
+		r.peer.latency = time.Second
+		turn := 0 // under the peer's lock
+		r.peer.host = func() string { turn++; return fmt.Sprintf("192.0.2.%d:25", turn%3) }
 		for range 60 {
-			r.send("example.com")
+			r.sendTo(1)
 		}
-		r.after(time.Minute)
-		if r.peer.max != 6 || r.peer.count != 60 {
-			t.Errorf("%d at a time in %d deliveries, want 6 (two to each of three addresses)", r.peer.max, r.peer.count)
+		r.wait(time.Minute)
+		if most := r.peer.peak[limitedDomain]; most != 6 || r.peer.count() != 60 {
+			t.Errorf("%d at a time in %d deliveries, want 6 (two to each of three addresses)", most, r.peer.count())
 		}
 	})
 }

@@ -50,3 +50,10 @@ type Transport interface {
 	// the configuration tells (B29). It asks nobody.
 	Group(m *delivery.Message, recipients []int) [][]int
 }
+
+// Observer is told of every settlement that holds, once it is durable. Settled
+// returns at once: a delivery waits for it. What it is given is not to be
+// changed.
+type Observer interface {
+	Settled(m *delivery.Message, s *delivery.Settlement)
+}

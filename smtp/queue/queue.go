@@ -27,6 +27,8 @@ type Dependencies struct {
 	// Grace is how long deliveries under way may go on when the queue stops; 0
 	// stands for 20 seconds.
 	Grace time.Duration
+	// Observers are told of settlements, one after the other; there may be none.
+	Observers []Observer
 }
 
 const defaultGrace = 20 * time.Second
@@ -50,7 +52,7 @@ func New(deps Dependencies) *Queue {
 		deps:   deps,
 		budget: &budget{limit: bodyMemory},
 		clock:  newClock(deps.Now),
-		health: &health{store: deps.Store, logger: deps.Logger},
+		health: &health{store: deps.Store, logger: deps.Logger, look: make(chan struct{}, 1)},
 	}
 	q.scheduler = newScheduler(deps, q.budget, q.clock)
 	q.commit = newCommitter(deps.Store, q.scheduler, q.health)
@@ -61,7 +63,7 @@ func New(deps Dependencies) *Queue {
 func newScheduler(deps Dependencies, b *budget, c *clock) *scheduler {
 	s := &scheduler{
 		store: deps.Store, transport: deps.Transport, snapshot: deps.Snapshot,
-		clock: c, newID: deps.NewID, logger: deps.Logger, budget: b,
+		clock: c, newID: deps.NewID, logger: deps.Logger, budget: b, observers: deps.Observers,
 		notices: &notices{snapshot: deps.Snapshot, clock: c, now: deps.Now, newID: deps.NewID, logger: deps.Logger},
 		lanes:   map[mailaddr.DomainName]*lane{},
 		entries: map[delivery.MessageID]*entry{},
@@ -77,7 +79,7 @@ func newScheduler(deps Dependencies, b *budget, c *clock) *scheduler {
 // NewBody returns a writer for the body of the message with the id. The body
 // that it finishes with is meant for Enqueue.
 func (q *Queue) NewBody(id delivery.MessageID) delivery.BodyWriter {
-	return &BodyWriter{id: id, spool: q.deps.Spooler, budget: q.budget}
+	return &BodyWriter{id: id, spool: q.deps.Spooler, budget: q.budget, health: q.health}
 }
 
 // Enqueue makes a message durable and returns nil once it is (B74). Its
@@ -85,16 +87,21 @@ func (q *Queue) NewBody(id delivery.MessageID) delivery.BodyWriter {
 // queue from the call on. An error of kind Unavailable means that the message
 // could not be stored: the client is to try again.
 func (q *Queue) Enqueue(ctx context.Context, m *delivery.Message) error {
-	now := q.clock.Now()
+	now := q.clock.Now().Truncate(time.Microsecond)
 	for i := range m.Recipients {
 		m.Recipients[i].Index, m.Recipients[i].NextAttempt = i, now
 	}
 	id := m.ID
+	// B77: the room that is left is for settling what is there.
+	if err := q.Accepting(); err != nil {
+		dropBody(m)
+		return domain.Wrap(err, "store message %s", id)
+	}
+	q.health.stored(m.Body.Size())
 	if _, err := q.commit.write(ctx, delivery.Batch{Accepted: []*delivery.Message{m}}); err != nil {
 		dropBody(m)
 		return domain.Wrap(err, "store message %s", id)
 	}
-	q.scheduler.counters.accepted.Add(1)
 	return nil
 }
 

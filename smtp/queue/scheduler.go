@@ -25,6 +25,7 @@ type scheduler struct {
 	newID     func() delivery.MessageID
 	logger    *slog.Logger
 	budget    *budget
+	observers []Observer
 	counters  counters
 
 	mu      sync.Mutex
@@ -33,8 +34,8 @@ type scheduler struct {
 	turns   []*lane // lanes that can deliver something now
 	wakes   wakes
 	alarm   chan struct{} // the first wake has changed
-	// active counts deliveries under way, unsettled those whose outcome is not
-	// durable yet.
+	// active counts deliveries under way, unsettled the outcomes that are not
+	// durable yet: of these, and of messages that expired untried.
 	active, unsettled int
 	refills           refills
 	frozen            frozen
@@ -47,11 +48,6 @@ type scheduler struct {
 	background sync.WaitGroup // goroutines other than deliveries
 	sweeps     chan struct{}  // one for each sweep at work
 }
-
-// maxUnsettled is the number of outcomes that may wait to become durable. A
-// store that does not write stops the deliveries: each would be repeated after
-// a crash.
-const maxUnsettled = 1000
 
 // lane returns the lane of a destination.
 func (s *scheduler) lane(destination mailaddr.DomainName) *lane {
@@ -131,6 +127,7 @@ func (s *scheduler) arrived(messages []*delivery.Message) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.clock.Now()
+	s.counters.accepted.Add(int64(len(messages)))
 	for _, m := range messages {
 		if e := s.entries[m.ID]; e != nil && e.m == m {
 			s.admit(e, now)
@@ -160,6 +157,8 @@ func (s *scheduler) line(e *entry, now time.Time) {
 		}
 		if s.hasRoom(l, now) {
 			l.push(e)
+		} else {
+			l.lookAt(e.slots[i].next)
 		}
 		s.consider(l, now)
 	}
@@ -289,8 +288,9 @@ func (s *scheduler) run(ctx context.Context) {
 // dispatch starts deliveries, one lane after the other, as long as there are
 // lanes that can deliver and deliveries left to start.
 func (s *scheduler) dispatch(now time.Time) {
+	s.startRefills()
 	limit := s.snapshot().Settings.Queue.MaxDeliveries
-	for len(s.turns) > 0 && s.active < limit && s.unsettled < maxUnsettled && !s.stopping {
+	for len(s.turns) > 0 && s.active < limit && !s.stopping {
 		l := s.turns[0]
 		s.turns[0] = nil
 		s.turns = s.turns[1:]
@@ -329,9 +329,13 @@ func (s *scheduler) claimable(e *entry, l *lane, now time.Time, room int) []int 
 	return e.due(l.destination, now, room)
 }
 
-// start claims the recipients and delivers to them.
+// start claims the recipients and delivers to them. Those of other destinations
+// are claimed with them until it is known who shares the next hop: or else their
+// lanes would have taken them in the meantime.
 func (s *scheduler) start(l *lane, e *entry, recipients []int, now time.Time) {
+	companions := s.companions(e, l, maxRecipients-len(recipients), now)
 	e.claim(recipients)
+	e.claim(companions)
 	e.claims++
 	if len(recipients) == maxRecipients && len(e.due(l.destination, now, 1)) > 0 {
 		l.pushFront(e)
@@ -339,7 +343,8 @@ func (s *scheduler) start(l *lane, e *entry, recipients []int, now time.Time) {
 	l.active++
 	s.active++
 	s.unsettled++
-	go s.deliver(&task{lane: l, entry: e, recipients: recipients, started: now})
+	t := &task{lane: l, entry: e, recipients: recipients, started: now}
+	go s.deliver(t, companions)
 }
 
 // stop starts nothing more and waits for the deliveries under way and their

@@ -86,14 +86,17 @@ func (p *plan) move(e *entry, i int, o delivery.Outcome, now time.Time) {
 	p.settlement.Progress = append(p.settlement.Progress, progress)
 }
 
-// nextAttempt follows the schedule, with jitter, but not beyond the time at
-// which the message is given up: so its end is not late.
+// nextAttempt follows the schedule, with jitter, but does not go beyond the time
+// at which the sender is told of the delay, nor beyond that at which the message
+// is given up: so neither is late. It has the precision of the store.
 func nextAttempt(s delivery.Schedule, received time.Time, attempts int, now time.Time) time.Time {
 	next := now.Add(jitter(s.Next(attempts, now).Sub(now)))
-	if end := received.Add(s.Lifetime); end.After(now) && end.Before(next) {
-		return end
+	for _, age := range []time.Duration{s.DelayNotice, s.Lifetime} {
+		if end := received.Add(age); end.After(now) && end.Before(next) {
+			next = end
+		}
 	}
-	return next
+	return next.Truncate(time.Microsecond)
 }
 
 // expired turns a deferral into the bounce at the end of the message's life.

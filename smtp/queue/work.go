@@ -17,41 +17,61 @@ type task struct {
 	started    time.Time
 }
 
-// deliver makes the attempt and does not end before its outcome is durable.
-func (s *scheduler) deliver(t *task) {
-	s.groupByNextHop(t)
+// deliver makes the attempt and does not end before its outcome is durable. Only
+// then does the lane go on: a crash repeats at most the one delivery that each
+// connection had under way (B74).
+func (s *scheduler) deliver(t *task, companions []int) {
+	if len(companions) > 0 {
+		s.groupByNextHop(t, companions)
+	}
 	attempt := s.transport.Deliver(s.deliveries, t.entry.m, t.recipients)
 	s.observe(t, attempt)
-	s.free(t, attempt)
 	s.settle(t, attempt)
+	s.free(t, attempt)
+}
+
+// companions returns recipients of the same message in other destinations that
+// could be tried now.
+func (s *scheduler) companions(e *entry, l *lane, limit int, now time.Time) (recipients []int) {
+	for i := range e.slots {
+		if len(recipients) == limit {
+			break
+		}
+		slot := &e.slots[i]
+		if slot.destination != l.destination && slot.ready(now) && !s.outOfReach(slot, now) {
+			recipients = append(recipients, i)
+		}
+	}
+	return recipients
+}
+
+func (s *scheduler) outOfReach(slot *slot, now time.Time) bool {
+	l := s.lanes[slot.destination]
+	return l != nil && l.suspended(now) || s.limited(slot)
 }
 
 // groupByNextHop makes the task one for a single next hop and requirement
-// (B29). Recipients of other destinations that share both ride along; those of
-// this one that do not are left for another attempt.
-func (s *scheduler) groupByNextHop(t *task) {
-	others := s.companions(t)
-	if len(others) == 0 {
-		return
-	}
-	group := groupOf(t.recipients[0], s.transport.Group(t.entry.m, slices.Concat(t.recipients, others)))
+// (B29): the group of its first recipient. Companions, all claimed before, ride
+// along where they share both. The others go back to their lanes.
+func (s *scheduler) groupByNextHop(t *task, companions []int) {
+	all := slices.Concat(t.recipients, companions)
+	group := groupOf(t.recipients[0], s.transport.Group(t.entry.m, all))
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.clock.Now()
-	chosen := make([]int, 0, len(group))
-	for _, i := range group {
-		if slices.Contains(t.recipients, i) || t.entry.slots[i].ready(now) {
-			chosen = append(chosen, i)
+	t.recipients = group
+	t.entry.unclaim(all)
+	t.entry.claim(group)
+	for _, i := range all {
+		if slot := &t.entry.slots[i]; !slot.claimed {
+			l := s.lane(slot.destination)
+			if !s.inLane(t.entry, l) {
+				l.pushFront(t.entry)
+			}
+			s.consider(l, now)
 		}
 	}
-	t.entry.unclaim(t.recipients)
-	t.entry.claim(chosen)
-	t.recipients = chosen
-	if len(t.entry.due(t.lane.destination, now, 1)) > 0 && !s.inLane(t.entry, t.lane) {
-		t.lane.pushFront(t.entry)
-		s.consider(t.lane, now)
-		s.dispatch(now)
-	}
+	s.dispatch(now)
 }
 
 // groupOf returns the group that the recipient is in.
@@ -62,32 +82,6 @@ func groupOf(recipient int, groups [][]int) []int {
 		}
 	}
 	return []int{recipient}
-}
-
-// companions returns recipients of the same message in other destinations that
-// could be tried now.
-func (s *scheduler) companions(t *task) (recipients []int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	now := s.clock.Now()
-	if s.frozen.has(t.entry.m.ID) {
-		return nil
-	}
-	for i := range t.entry.slots {
-		if len(t.recipients)+len(recipients) == maxRecipients {
-			break
-		}
-		slot := &t.entry.slots[i]
-		if slot.destination != t.lane.destination && slot.ready(now) && !s.outOfReach(slot, now) {
-			recipients = append(recipients, i)
-		}
-	}
-	return recipients
-}
-
-func (s *scheduler) outOfReach(slot *slot, now time.Time) bool {
-	l := s.lanes[slot.destination]
-	return l != nil && l.suspended(now) || s.limited(slot)
 }
 
 // free lets the lane go on to its next delivery.
@@ -149,10 +143,22 @@ func (s *scheduler) settle(t *task, a delivery.Attempt) {
 	t.entry.unclaim(t.recipients)
 	s.unsettled--
 	now := s.clock.Now()
-	s.resume(t, a, now)
+	s.lookLater(t, now)
 	s.release(t.entry, now)
 	s.dispatch(now)
 	s.stopped.Broadcast()
+}
+
+// lookLater makes the lanes of the recipients that are left look again when they
+// are due, whether or not the message stays in memory for others.
+func (s *scheduler) lookLater(t *task, now time.Time) {
+	for _, i := range t.recipients {
+		if slot := &t.entry.slots[i]; !slot.state.Final() {
+			l := s.lane(slot.destination)
+			l.lookAt(slot.next)
+			s.consider(l, now)
+		}
+	}
 }
 
 // How long to wait before an outcome that could not be written is written

@@ -93,7 +93,7 @@ func TestReadAtTheEnd(t *testing.T) {
 	}
 	for _, test := range tests {
 		// errors.Is would not tell EOF within the reply from EOF before it.
-		if _, err := read(test.text, reply.Limits{}); err != test.want { //nolint:errorlint
+		if _, err := read(test.text, reply.Limits{}); err != test.want { //nolint:errorlint // see above
 			t.Errorf("%q: error %v, want %v", test.text, err, test.want)
 		}
 	}

@@ -102,7 +102,9 @@ func (d *DNS) start(server *mdns.Server) {
 	d.servers = append(d.servers, server)
 	d.tb.Cleanup(func() {
 		_ = server.Shutdown()
-		<-ended
+		if err := <-ended; err != nil {
+			d.tb.Errorf("DNS server: %v", err)
+		}
 	})
 }
 

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"time"
 )
 
 // document is the body of a request.
@@ -20,9 +21,13 @@ type apiClient struct {
 	http        *http.Client
 }
 
-func newAPIClient(addr, token string) *apiClient {
-	transport := &http.Transport{ResponseHeaderTimeout: stepTime}
-	return &apiClient{base: "http://" + addr, token: token, http: &http.Client{Transport: transport}}
+// newAPIClient returns a client of the API at the base URL, which waits for a
+// reply as long as it has patience. It follows no redirect: the token is for one
+// place.
+func newAPIClient(base, token string, patience time.Duration) *apiClient {
+	transport := &http.Transport{ResponseHeaderTimeout: patience}
+	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &apiClient{base: base, token: token, http: &http.Client{Transport: transport, CheckRedirect: stay}}
 }
 
 func (c *apiClient) close() { c.http.CloseIdleConnections() }
@@ -30,6 +35,12 @@ func (c *apiClient) close() { c.http.CloseIdleConnections() }
 // read fetches a document.
 func (c *apiClient) read(ctx context.Context, path string, into any) error {
 	_, err := c.do(ctx, http.MethodGet, path, nil, into)
+	return err
+}
+
+// ask sends a question that changes nothing, and fetches the answer.
+func (c *apiClient) ask(ctx context.Context, path string, question document, into any) error {
+	_, err := c.do(ctx, http.MethodPost, path, question, into)
 	return err
 }
 

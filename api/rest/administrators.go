@@ -1,0 +1,129 @@
+package rest
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"postern/domain/account"
+)
+
+// Administrators are the people who may call with a password.
+type Administrators interface {
+	ListAdministrators(ctx context.Context, after string, limit int) ([]account.Administrator, error)
+	Administrator(ctx context.Context, name string) (account.Administrator, error)
+	// ChangePassword lets administrators set their own password, and the role
+	// admin that of everyone.
+	ChangePassword(ctx context.Context, by account.Principal, name, password string) error
+}
+
+// Administrator is a person who may call with a password.
+type Administrator struct {
+	// Name is what the administrator logs in with.
+	Name string `json:"name" validate:"required"`
+	// Role is what the administrator may do.
+	Role account.Role `json:"role" validate:"required" swaggertype:"string" enums:"viewer,operator,certificate_manager,admin"`
+	// HasPassword is false while no password is set, and the administrator cannot log in.
+	HasPassword bool `json:"has_password" validate:"required"`
+	// CreatedAt is when the account was made.
+	CreatedAt time.Time `json:"created_at" validate:"required" format:"date-time"`
+}
+
+// PasswordChange replaces a password.
+type PasswordChange struct {
+	// Password is the new one: at least 12 characters, at most 1024 octets. It must not begin with "pstn_", as tokens do.
+	Password string `json:"password" validate:"required" minLength:"12" maxLength:"1024" format:"password"`
+}
+
+func (a *API) administratorsOperations() []operation {
+	const list, one = "/administrators", "/administrators/:name"
+	return []operation{
+		{http.MethodGet, list, "listAdministrators", account.RoleViewer, listQuery, a.listAdministrators},
+		{http.MethodGet, one, "getAdministrator", account.RoleViewer, nil, a.getAdministrator},
+		{http.MethodPut, one + "/password", "setAdministratorPassword", account.RoleViewer, nil, a.setAdministratorPassword},
+	}
+}
+
+// listAdministrators godoc
+//
+//	@Summary	List the administrators by name
+//	@ID			listAdministrators
+//	@Tags		Accounts
+//	@Success	200	{object}	Page[Administrator]
+//	@Router		/administrators [get]
+//	@x-shape	"list"
+//	@x-role		"viewer"
+func (a *API) listAdministrators(c echo.Context) error {
+	p, err := pageOf(c)
+	if err != nil {
+		return err
+	}
+	found, err := a.administrators.ListAdministrators(c.Request().Context(), p.after, p.limit+1)
+	if err != nil {
+		return err
+	}
+	key := func(each account.Administrator) string { return each.Name }
+	return writePage(c, p, found, key, func(each account.Administrator) (Administrator, error) {
+		return showAdministrator(each), nil
+	})
+}
+
+func showAdministrator(a account.Administrator) Administrator {
+	return Administrator{Name: a.Name, Role: a.Role, HasPassword: a.HasPassword(), CreatedAt: a.CreatedAt}
+}
+
+// getAdministrator godoc
+//
+//	@Summary	Show an administrator
+//	@ID			getAdministrator
+//	@Tags		Accounts
+//	@Param		name	path		string	true	"Name of the administrator"
+//	@Success	200		{object}	Administrator
+//	@Router		/administrators/{name} [get]
+//	@x-shape	"read"
+//	@x-role		"viewer"
+func (a *API) getAdministrator(c echo.Context) error {
+	name, err := pathParam(c, "name")
+	if err != nil {
+		return err
+	}
+	found, err := a.administrators.Administrator(c.Request().Context(), name)
+	if err != nil {
+		return err
+	}
+	shown := showAdministrator(found)
+	return replyTagged(c, tagOf(shown), shown)
+}
+
+// setAdministratorPassword godoc
+//
+//	@Summary		Set an administrator's password
+//	@Description	Administrators may set their own, logged in with the former one; the role `admin` may set that of everyone. The former password counts no more, and XML-RPC sessions that it opened end. Tokens stay.
+//	@ID				setAdministratorPassword
+//	@Tags			Accounts
+//	@Param			name	path	string			true	"Name of the administrator"
+//	@Param			body	body	PasswordChange	true	"The new password"
+//	@Success		204
+//	@Failure		404	{object}	Problem
+//	@Failure		408	{object}	Problem
+//	@Failure		413	{object}	Problem
+//	@Failure		415	{object}	Problem
+//	@Failure		422	{object}	Problem
+//	@Router			/administrators/{name}/password [put]
+//	@x-role			"viewer"
+func (a *API) setAdministratorPassword(c echo.Context) error {
+	name, err := pathParam(c, "name")
+	if err != nil {
+		return err
+	}
+	asked, err := readJSON[PasswordChange](c)
+	if err != nil {
+		return err
+	}
+	if err := a.administrators.ChangePassword(c.Request().Context(), principalOf(c), name, asked.Password); err != nil {
+		return err
+	}
+	return c.NoContent(http.StatusNoContent)
+}

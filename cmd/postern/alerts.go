@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"net"
+	"time"
+
+	"postern/domain"
+	"postern/domain/alert"
+	"postern/domain/certificate"
+	"postern/domain/policy"
+	"postern/smtp/alertmail"
+	"postern/smtp/outbound"
+	"postern/smtp/watch"
+)
+
+// alerts are the parts that raise alerts and take them to their recipients
+// (B62).
+type alerts struct {
+	service    *alert.Service
+	dispatcher *alertmail.Dispatcher
+	deliveries *watch.Deliveries
+	conditions *watch.Conditions
+}
+
+// makeAlerts makes them before the queue, whose settlements they hear of.
+func (a *App) makeAlerts(ctx context.Context) error {
+	logger := a.logger.With("log", "alert")
+	mailer := alertmail.NewMailer(outbound.Dependencies{
+		Snapshot: a.config.Snapshot, Resolver: a.resolver, Dialer: new(net.Dialer),
+		Trust:             a.trust.current.Load,
+		ClientCertificate: a.ring.ClientCertificate(""), LocalAddrs: localAddrs, Logger: logger, Now: time.Now,
+	}, a.newMessageID)
+	a.alerts.dispatcher = alertmail.NewDispatcher(mailer, alertmail.NewWebhook(a.config.Snapshot), logger, time.Now)
+	var err error
+	a.alerts.service, err = alert.NewService(ctx, alert.Dependencies{
+		Store: a.database.Alerts(), Notifier: a.alerts.dispatcher, Now: time.Now, NewID: newTimeOrderedID,
+		Recipients: func() []policy.AlertRecipient { return a.config.Snapshot().AlertRecipients() },
+	})
+	a.alerts.deliveries = watch.NewDeliveries(a.alerts.service, logger)
+	a.alerts.conditions = watch.NewConditions(a.alerts.service, a.bus, logger,
+		watch.NotApplied(a.config.Status),
+		watch.Spool(func() error { return a.queue.Accepting() }),
+		watch.Expiry(a.certificatesInUse, time.Now))
+	return err
+}
+
+// startAlerts begins to raise alerts. Conditions are looked at when the rest has
+// had its start.
+func (a *App) startAlerts() {
+	a.background.run(func(ctx context.Context) { a.alerts.dispatcher.Run(ctx, a.alerts.service) })
+	a.background.run(a.alerts.deliveries.Run)
+	a.background.run(a.alerts.conditions.Run)
+	a.background.run(func(ctx context.Context) {
+		watch.Tidy(ctx, a.tidyAlerts, a.logger)
+	})
+}
+
+// tidyAlerts forgets alerts as old as other history that is forgotten.
+func (a *App) tidyAlerts(ctx context.Context) error {
+	keep := time.Duration(a.config.Snapshot().Settings.Queue.HistorySeconds) * time.Second
+	return a.alerts.service.Tidy(ctx, keep)
+}
+
+// certificatesInUse returns the active certificate and those that are bound to
+// listeners.
+func (a *App) certificatesInUse(ctx context.Context) ([]certificate.Certificate, error) {
+	active, err := a.certificates.Active(ctx)
+	if err != nil && domain.KindOf(err) != domain.NotFound {
+		return nil, err
+	}
+	list := []certificate.Certificate{active}
+	if err != nil {
+		list = nil // none is active
+	}
+	seen := map[string]bool{"": true, active.ID: true}
+	for _, l := range a.config.Snapshot().Listeners() {
+		if seen[l.CertificateID] {
+			continue
+		}
+		seen[l.CertificateID] = true
+		bound, err := a.certificates.Get(ctx, l.CertificateID)
+		if err != nil && domain.KindOf(err) != domain.NotFound {
+			return nil, err
+		}
+		if err == nil { // one that is gone is replaced by the active one
+			list = append(list, bound)
+		}
+	}
+	return list, nil
+}

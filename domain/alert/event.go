@@ -1,0 +1,40 @@
+package alert
+
+import "postern/domain/policy"
+
+// Kind is what sort of thing happened. Its words are in text.go.
+type Kind string
+
+// The kinds of alert (B62).
+const (
+	TLSFailed          Kind = "tls_failed"           // about a destination domain (B28)
+	RevisionNotApplied Kind = "revision_not_applied" // about a part of the gateway (B70)
+	SpoolUnhealthy     Kind = "spool_unhealthy"      // B77
+	CertificateExpiry  Kind = "certificate_expiry"   // about a certificate and days left (B53)
+)
+
+// Type returns the type that recipients subscribe to.
+func (Kind) Type() policy.AlertType { return policy.AlertSystem }
+
+// Event is something that happened, or is still so.
+type Event struct {
+	Kind     Kind
+	About    string
+	Severity policy.AlertSeverity
+	// Detail says what happened, in words for an administrator.
+	Detail string
+	// Count is how often it happened; 0 is once.
+	Count int64
+	// Once says that a repeat of an alert that is not resolved says nothing new.
+	Once bool
+}
+
+// Key is the same for all events of one cause.
+func (e Event) Key() string { return keyOf(e.Kind, e.About) }
+
+func keyOf(k Kind, about string) string {
+	if about == "" {
+		return string(k)
+	}
+	return string(k) + ":" + about
+}
