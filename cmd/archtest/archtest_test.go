@@ -88,7 +88,7 @@ var owners = []struct {
 	{prefix: "gorm.io", rooms: []string{"persistence/..."}, strict: true},
 	{prefix: "github.com/mattn/go-sqlite3", rooms: []string{"persistence/..."}, strict: true},
 	{prefix: "github.com/pressly/goose", rooms: []string{"persistence/..."}, strict: true},
-	{prefix: "github.com/emersion/go-sasl", rooms: []string{"smtp/outbound/...", "smtp/smtptest/..."}},
+	{prefix: "github.com/emersion/go-sasl", rooms: []string{"smtp/outbound/..."}},
 	{prefix: "github.com/emersion/go-smtp", rooms: []string{"smtp/inbound/...", "smtp/smtptest/...", "cmd/postern/..."}},
 	{prefix: "github.com/evanphx/json-patch", rooms: []string{"api/rest/..."}},
 	{prefix: "github.com/getkin/kin-openapi", rooms: []string{"api/rest/...", "openapi/..."}},

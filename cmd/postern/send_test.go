@@ -104,6 +104,9 @@ func TestMailThroughAServerProfile(t *testing.T) {
 	if v := g.profileVerdict(); v != "deliverable" || len(mx.Messages()) > 0 {
 		t.Errorf("the live test says %s, and left %d messages", v, len(mx.Messages()))
 	}
+	if out, code := g.command("verify", "--profile", "smarthost"); code != 0 || !strings.Contains(out, "the peer took the credentials") || strings.Contains(out, password) {
+		t.Errorf("exit code %d: %s", code, out)
+	}
 	g.sendTo("b@example.com")
 	if m := mx.WaitMessages(t, 1)[0]; m.User != "postern" || m.TLS == nil {
 		t.Errorf("the message came from %q, TLS %t", m.User, m.TLS != nil)

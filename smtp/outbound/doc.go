@@ -5,7 +5,7 @@
 //
 // An attempt walks through named stages: route (which next hops), names (their
 // addresses), policy (what TLS the destination needs at this address), connect,
-// starttls, verify, transfer. A stage either passes on or ends in a failure,
+// starttls, verify, auth (server profiles with credentials), transfer. A stage either passes on or ends in a failure,
 // which names its class; no stage retries by itself. What follows a failure is
 // decided in two places only: by the ladder (the same address once more, in
 // another way) and by the walk over the candidates (the next address).
@@ -15,7 +15,7 @@
 // Clear text is never the reaction to a failed handshake within an attempt.
 // Each way to use an address is a rung, a value of its own: TLS, TLS with a
 // small ClientHello, clear. A rung below the first is reached only over a new
-// connection, and the clear one only where the decision granted it (B24), so
+// connection, and the clear one only where the decision granted it (B24, B32), so
 // there is no path on which a mandatory level could end in clear text.
 //
 // What preferred does allow is to go on in clear in the same session when the
