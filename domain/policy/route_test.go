@@ -34,12 +34,21 @@ func TestRouteNextHops(t *testing.T) {
 		{"two things said", []NextHop{{Host: "a.example", UseDNS: true}}, []string{"/next_hops/0" + one}},
 		{"a port of a profile", []NextHop{{ServerProfile: "p", Port: 25}}, []string{"/next_hops/0/port goes with host only"}},
 		{"no host", []NextHop{{Host: "a b"}}, []string{`/next_hops/0/host "a b" is neither a host name nor an IP address`}},
-		{"numbers", []NextHop{{Host: "a.example", Port: 70000, Priority: -1}},
-			[]string{"/next_hops/0/port must be from 0 to 65535", "/next_hops/0/priority must be from 0 to 65535"}},
-		{"discard by turns", []NextHop{{Host: "a.example"}, {Discard: true}},
-			[]string{"/next_hops/1/priority /dev/null must be alone at its priority"}},
-		{"MX by turns", []NextHop{{UseDNS: true, Priority: 7}, {Host: "a.example", Priority: 7}},
-			[]string{"/next_hops/0/priority USEDNS must be alone at its priority"}},
+		{
+			"numbers",
+			[]NextHop{{Host: "a.example", Port: 70000, Priority: -1}},
+			[]string{"/next_hops/0/port must be from 0 to 65535", "/next_hops/0/priority must be from 0 to 65535"},
+		},
+		{
+			"discard by turns",
+			[]NextHop{{Host: "a.example"}, {Discard: true}},
+			[]string{"/next_hops/1/priority /dev/null must be alone at its priority"},
+		},
+		{
+			"MX by turns",
+			[]NextHop{{UseDNS: true, Priority: 7}, {Host: "a.example", Priority: 7}},
+			[]string{"/next_hops/0/priority USEDNS must be alone at its priority"},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -35,8 +35,10 @@ func TestServerProfileRules(t *testing.T) {
 		{"smtps and none", func(p *ServerProfile) {
 			p.URIs, p.TransportEncryption = []string{"smtps://relay.example"}, TransportNone
 		}, ""},
-		{"smtps and STARTTLS", func(p *ServerProfile) { p.URIs = []string{"smtp://a.example", "smtps://b.example"} },
-			"/uris/1 smtps is TLS from its first octet, which excludes transport_encryption starttls_required"},
+		{
+			"smtps and STARTTLS", func(p *ServerProfile) { p.URIs = []string{"smtp://a.example", "smtps://b.example"} },
+			"/uris/1 smtps is TLS from its first octet, which excludes transport_encryption starttls_required",
+		},
 		{"no transport encryption", func(p *ServerProfile) { p.TransportEncryption = "" }, "/transport_encryption is required with smtp:// URIs"},
 		{"unknown transport encryption", func(p *ServerProfile) { p.TransportEncryption = "tls" }, `/transport_encryption "tls" is unknown`},
 		{"no URI", func(p *ServerProfile) { p.URIs = nil }, "/uris must hold 1 to 10 URIs"},

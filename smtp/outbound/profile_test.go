@@ -80,16 +80,26 @@ func TestServerProfileTLS(t *testing.T) {
 		profile policy.ServerProfile
 		want    []string
 	}{
-		{"none", smarthost(policy.TransportNone),
-			[]string{"clear", "clear", "clear", "clear", "clear", "clear", "clear", "clear", "clear"}},
-		{"optional", smarthost(policy.TransportSTARTTLSOptional),
-			[]string{"verified", "clear", "clear", "clear", "clear", "clear", "clear", "deferred 4.7.5", "clear"}},
-		{"optional, not verified", smarthost(policy.TransportSTARTTLSOptional, unverifying),
-			[]string{"verified", "encrypted", "encrypted", "encrypted", "clear", "clear", "clear", "deferred 4.7.5", "clear"}},
-		{"required", smarthost(policy.TransportSTARTTLSRequired),
-			[]string{"verified", "deferred 4.7.5", "deferred 4.7.5", "deferred 4.7.5", "deferred 4.7.4", "deferred 4.7.4", "deferred 4.7.5", "deferred 4.7.5", "deferred 4.7.5"}},
-		{"required, not verified", smarthost(policy.TransportSTARTTLSRequired, unverifying),
-			[]string{"verified", "encrypted", "encrypted", "encrypted", "deferred 4.7.4", "deferred 4.7.4", "deferred 4.7.5", "deferred 4.7.5", "deferred 4.7.5"}},
+		{
+			"none", smarthost(policy.TransportNone),
+			[]string{"clear", "clear", "clear", "clear", "clear", "clear", "clear", "clear", "clear"},
+		},
+		{
+			"optional", smarthost(policy.TransportSTARTTLSOptional),
+			[]string{"verified", "clear", "clear", "clear", "clear", "clear", "clear", "deferred 4.7.5", "clear"},
+		},
+		{
+			"optional, not verified", smarthost(policy.TransportSTARTTLSOptional, unverifying),
+			[]string{"verified", "encrypted", "encrypted", "encrypted", "clear", "clear", "clear", "deferred 4.7.5", "clear"},
+		},
+		{
+			"required", smarthost(policy.TransportSTARTTLSRequired),
+			[]string{"verified", "deferred 4.7.5", "deferred 4.7.5", "deferred 4.7.5", "deferred 4.7.4", "deferred 4.7.4", "deferred 4.7.5", "deferred 4.7.5", "deferred 4.7.5"},
+		},
+		{
+			"required, not verified", smarthost(policy.TransportSTARTTLSRequired, unverifying),
+			[]string{"verified", "encrypted", "encrypted", "encrypted", "deferred 4.7.4", "deferred 4.7.4", "deferred 4.7.5", "deferred 4.7.5", "deferred 4.7.5"},
+		},
 	}
 	for _, tt := range tests {
 		for i, p := range peers {
