@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -44,6 +45,7 @@ type fixture struct {
 	reports *reports
 	alerts  *alert.Service
 	metered sync.Map // of operation and status, such as "getStatus 200"
+	secrets *memorySecrets
 	reasons []string
 }
 
@@ -55,6 +57,7 @@ func newFixture(t *testing.T) *fixture {
 	f.people = newAccounts()
 	f.queue, f.hosts, f.probes = newQueue(), new(oneHour), new(probes)
 	f.reports = newReports()
+	f.secrets = new(memorySecrets)
 	f.alerts = newAlerts(t)
 	f.api = New(f.parts())
 	f.server = httptest.NewServer(f.api.Handler())
@@ -77,6 +80,7 @@ func (f *fixture) parts() Config {
 			return []ListenerStatus{{Name: "inbound", Address: "127.0.0.1:2525", Connections: 3}, {Name: "outbound", Address: "127.0.0.1:0", Problem: "the port is taken"}}
 		},
 		ExplainDestination: f.probes.destination, ExplainClient: f.probes.client,
+		Secrets:        f.secrets,
 		ExplainMessage: f.probes.message, Verify: f.probes.verify,
 		NotReady: func(context.Context) []string { return f.reasons },
 	}
@@ -206,6 +210,29 @@ func example(t *testing.T, name string) string {
 		t.Fatal(err)
 	}
 	return string(data)
+}
+
+// memorySecrets keeps secrets in memory; ids are positions from 1.
+type memorySecrets struct {
+	mu     sync.Mutex
+	values []string
+}
+
+func (m *memorySecrets) Put(_ context.Context, value string) (string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.values = append(m.values, value)
+	return strconv.Itoa(len(m.values)), nil
+}
+
+func (m *memorySecrets) Get(_ context.Context, id string) (string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n, err := strconv.Atoi(id)
+	if err != nil || n < 1 || n > len(m.values) {
+		return "", domain.E(domain.NotFound, "there is no secret %q", id)
+	}
+	return m.values[n-1], nil
 }
 
 // newCertificates returns the real service on a store in memory.

@@ -40,6 +40,8 @@ func (a *API) operations() []operation {
 		a.domainsOperations(),
 		a.destinationControlsOperations(),
 		a.mailRoutesOperations(),
+		a.serverProfilesOperations(),
+		a.trustAnchorsOperations(),
 		a.starttlsExemptionsOperations(),
 		a.starttlsRequirementsOperations(),
 		a.settingsOperations(),

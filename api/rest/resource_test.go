@@ -17,6 +17,8 @@ import (
 func TestLifeOfAResource(t *testing.T) {
 	resources := []struct{ schema, path, other string }{
 		{"DestinationControl", "/destination-controls/partner.example", "/destination-controls/OTHER.example"},
+		{"ServerProfile", "/server-profiles/smarthost", "/server-profiles/other"},
+		{"TrustAnchor", "/trust-anchors/partner-authority", "/trust-anchors/other"},
 		{"Route", "/routes/.internal.example", "/routes/ALL"},
 		{"STARTTLSExemption", "/starttls-exemptions/192.0.2.0%2F24", "/starttls-exemptions/192.0.2.1"},
 		{"STARTTLSRequirement", "/starttls-requirements/mx.partner.example", "/starttls-requirements/.example"},
@@ -29,6 +31,9 @@ func TestLifeOfAResource(t *testing.T) {
 		t.Run(r.schema, func(t *testing.T) {
 			f := newFixture(t)
 			path, document := basePath+r.path, withoutName(t, example(t, r.schema))
+			if r.schema == "Route" { // one of its next hops
+				f.call("PUT", basePath+"/server-profiles/smarthost", example(t, "ServerProfile")).want(http.StatusCreated)
+			}
 
 			f.call("GET", path, "").want(http.StatusNotFound)
 			f.call("PUT", path, document, "If-Match", "*").want(http.StatusPreconditionFailed)

@@ -48,6 +48,7 @@ type Config struct {
 	OneHourList       OneHourList
 	Destinations      Destinations
 	TLSReports        TLSReports
+	Secrets           config.Secrets
 	Alerts            Alerts
 	// Listeners returns how the listeners are doing, sorted by name.
 	Listeners func() []ListenerStatus
@@ -85,6 +86,7 @@ type API struct {
 	destinations      Destinations
 	reports           TLSReports
 	alerts            Alerts
+	secrets           config.Secrets
 	listenerStatus    func() []ListenerStatus
 	explainDomain     func(context.Context, mailaddr.DomainName) probe.Destination
 	explainClient     func(string, netip.Addr) (probe.Client, error)
@@ -99,6 +101,8 @@ type API struct {
 	domains              resource[HostedDomain]
 	destinationControls  resource[DestinationControl]
 	mailRoutes           resource[Route]
+	serverProfiles       resource[ServerProfile]
+	trustAnchors         resource[TrustAnchor]
 	starttlsExemptions   resource[STARTTLSExemption]
 	starttlsRequirements resource[STARTTLSRequirement]
 	tlsSettings          resource[TLSSettings]
@@ -126,7 +130,7 @@ func New(c Config) *API {
 		messages: c.Messages, messageActor: c.MessageActor, oneHour: c.OneHourList, alerts: c.Alerts,
 		destinations: c.Destinations, reports: c.TLSReports,
 		listenerStatus: c.Listeners, explainDomain: c.ExplainDestination, explainClient: c.ExplainClient,
-		explainMessage: c.ExplainMessage, verify: c.Verify, notReady: c.NotReady,
+		explainMessage: c.ExplainMessage, verify: c.Verify, notReady: c.NotReady, secrets: c.Secrets,
 		measure: c.Measure, rates: newRateLimiter(c.Now), echo: echo.New(),
 	}
 	a.makeResources()
@@ -144,6 +148,8 @@ func (a *API) makeResources() {
 	a.domains = newDomains(a)
 	a.destinationControls = newDestinationControls(a)
 	a.mailRoutes = newMailRoutes(a)
+	a.serverProfiles = newServerProfiles(a)
+	a.trustAnchors = newTrustAnchors(a)
 	a.starttlsExemptions = newSTARTTLSExemptions(a)
 	a.starttlsRequirements = newSTARTTLSRequirements(a)
 	a.tlsSettings = newTLSSettings(a)

@@ -32,7 +32,6 @@ import (
 	"postern/smtp/keyring"
 	"postern/smtp/outbound"
 	"postern/smtp/queue"
-	"postern/smtp/tlsverify"
 )
 
 // Options are all that is needed before the database opens; everything else is
@@ -64,6 +63,8 @@ type App struct {
 	certificates *certificate.Service
 	ring         *keyring.Ring
 	resolver     *resolver
+	secrets      config.Secrets
+	trust        *trust
 	oneHour      *outbound.OneHourList
 	statistics   *tlsreport.Recorder
 	deliverer    *outbound.Deliverer
@@ -158,9 +159,10 @@ func (a *App) newMessageID() delivery.MessageID { return a.ids.Next(time.Now(), 
 func (a *App) makeOutbound(ctx context.Context) error {
 	a.resolver = newResolver(a.config.Snapshot())
 	a.oneHour = outbound.NewOneHourList(time.Now)
-	trust, err := tlsverify.SystemTrust()
-	if err != nil {
-		return err
+	a.secrets = a.database.Secrets(time.Now)
+	var err error
+	if a.trust, err = newTrust(a.config.Snapshot()); err != nil {
+		return domain.Wrap(err, "read the root certificates of the system")
 	}
 	stored := a.database.Queue()
 	a.statistics = tlsreport.NewRecorder(stored, time.Now)
@@ -168,7 +170,8 @@ func (a *App) makeOutbound(ctx context.Context) error {
 		Snapshot:          a.config.Snapshot,
 		Resolver:          a.resolver,
 		Dialer:            new(net.Dialer),
-		Trust:             func() *tlsverify.Trust { return trust },
+		Trust:             a.trust.current.Load,
+		Secrets:           a.secrets,
 		ClientCertificate: a.ring.ClientCertificate(""),
 		LocalAddrs:        localAddrs,
 		OneHour:           a.oneHour,
@@ -222,7 +225,12 @@ func (a *App) makeInbound(context.Context) error {
 }
 
 // follow puts those parts of a snapshot into force that are not listeners.
-func (a *App) follow(snapshot *config.Snapshot) { a.resolver.follow(snapshot) }
+func (a *App) follow(snapshot *config.Snapshot) {
+	a.resolver.follow(snapshot)
+	if a.trust.follow(snapshot) {
+		a.deliverer.CloseIdle() // what was verified under other anchors serves no longer
+	}
+}
 
 func (a *App) makeManagement(ctx context.Context) error {
 	api := rest.New(rest.Config{
@@ -232,6 +240,7 @@ func (a *App) makeManagement(ctx context.Context) error {
 		Tokens: a.accounts, Administrators: a.accounts,
 		Messages: a.database.Queue(), MessageActor: a.queue, OneHourList: oneHourView{a.oneHour},
 		Destinations: queue.NewDestinations(a.queue, a.database.Queue()), TLSReports: a.statistics,
+		Secrets:   a.secrets,
 		Listeners: a.listenerStatus, ExplainDestination: a.deliverer.Explain, ExplainClient: a.engine.ExplainClient,
 		ExplainMessage: a.deliverer.ExplainMessage, Verify: outbound.NewVerifier(a.deliverer).Verify,
 		Measure: ops.NewRequestMeter(a.registry).Measure, NotReady: a.notReady, Alerts: a.alerts.service,

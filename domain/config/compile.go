@@ -75,6 +75,7 @@ func (b *builder) own() {
 	b.next.flowPolicies = clone(b.next.flowPolicies)
 	b.next.access = clone(b.next.access)
 	b.next.anchors = clone(b.next.anchors)
+	b.next.profiles = clone(b.next.profiles)
 	b.next.recipients = clone(b.next.recipients)
 	b.ownMaps = true
 }
@@ -116,6 +117,11 @@ func compileFlowPolicy(b *builder, key string, v Value) {
 func compileTrustAnchor(b *builder, key string, v Value) {
 	b.own()
 	setSmall(b.next.anchors, key, as[policy.TrustAnchor](v))
+}
+
+func compileServerProfile(b *builder, key string, v Value) {
+	b.own()
+	setSmall(b.next.profiles, key, as[policy.ServerProfile](v))
 }
 
 func compileAlertRecipient(b *builder, key string, v Value) {

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"iter"
 	"net/netip"
 
 	"github.com/gaissmai/bart"
@@ -38,6 +39,22 @@ func (t *hostTable[V]) Len() int {
 		n++
 	}
 	return n
+}
+
+// All iterates over the entries in no order.
+func (t *hostTable[V]) All() iter.Seq[*V] {
+	return func(yield func(*V) bool) {
+		for _, part := range []table[mailaddr.DomainName, *V]{t.exact, t.suffixes} {
+			for _, v := range part.All() {
+				if !yield(v) {
+					return
+				}
+			}
+		}
+		if t.all != nil {
+			yield(t.all)
+		}
+	}
 }
 
 // hostTableEdit is a hostTable under work.

@@ -30,6 +30,7 @@ const (
 	KindSTARTTLSRequirement Kind = "starttls_requirement"
 	KindDomain              Kind = "domain"
 	KindTrustAnchor         Kind = "trust_anchor"
+	KindServerProfile       Kind = "server_profile"
 	KindAlertRecipient      Kind = "alert_recipient"
 	KindContentFilters      Kind = "content_filters" // key: ContentFiltersKey
 )

@@ -42,6 +42,8 @@ func kindOf(k Kind, key string) (kind, bool) {
 		return kind{decodeAs[policy.HostedDomain], keyBy(func(d policy.HostedDomain) string { return d.Name.String() }), compileDomain}, true
 	case KindTrustAnchor:
 		return kind{decodeAs[policy.TrustAnchor], keyBy(func(a policy.TrustAnchor) string { return a.Name }), compileTrustAnchor}, true
+	case KindServerProfile:
+		return kind{decodeAs[policy.ServerProfile], keyBy(func(p policy.ServerProfile) string { return p.Name }), compileServerProfile}, true
 	case KindAlertRecipient:
 		return kind{decodeAs[policy.AlertRecipient], keyBy(func(r policy.AlertRecipient) string { return r.Name }), compileAlertRecipient}, true
 	case KindContentFilters:

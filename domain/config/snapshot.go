@@ -22,6 +22,7 @@ type Snapshot struct {
 	flowPolicies map[string]policy.MailFlowPolicy
 	access       map[string]access
 	anchors      map[string]policy.TrustAnchor
+	profiles     map[string]policy.ServerProfile
 	recipients   map[string]policy.AlertRecipient
 	domains      table[mailaddr.DomainName, struct{}]
 	controls     hostTable[policy.DestinationControl]
@@ -62,6 +63,23 @@ func (s *Snapshot) TrustAnchors(usage policy.TrustUsage) []*x509.Certificate {
 		}
 	}
 	return list
+}
+
+// TrustAnchorNames names the anchors with one of the usages, in order.
+func (s *Snapshot) TrustAnchorNames(usages ...policy.TrustUsage) []string {
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(s.anchors)) {
+		if slices.Contains(usages, s.anchors[name].Usage) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// ServerProfile returns a server profile by name (B32).
+func (s *Snapshot) ServerProfile(name string) (policy.ServerProfile, bool) {
+	p, ok := s.profiles[name]
+	return p, ok
 }
 
 // AlertRecipients returns the recipients of alerts, sorted by name (B62).

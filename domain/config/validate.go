@@ -65,6 +65,10 @@ func (s *Service) validateInPlace(ctx context.Context, next *Snapshot, e Edit) (
 		warnings = append(warnings, warnClientCertificates(next, v.FlowParameters)...)
 	case policy.ContentFilters:
 		warnings = warnFilters(next, v)
+	case policy.Route:
+		faults, warnings = checkRoute(next, v), v.Warnings()
+	case policy.ServerProfile:
+		faults, warnings = checkServerProfile(next, v), v.Warnings()
 	case policy.STARTTLSEntry:
 		faults = checkLists(next, e.Kind, v)
 	case policy.AlertRecipient:
@@ -102,6 +106,9 @@ func checkDeletion(next *Snapshot, e Edit) error {
 		if _, exists := next.listeners[e.Key]; exists {
 			return domain.E(domain.Conflict, "the host access table belongs to listener %q: delete the listener", e.Key)
 		}
+	}
+	if e.Kind == KindServerProfile {
+		return checkProfileUnused(next, e.Key)
 	}
 	if e.Kind != KindMailFlowPolicy {
 		return nil

@@ -6,6 +6,7 @@ import (
 
 	"postern/domain/config"
 	"postern/domain/delivery"
+	"postern/domain/mailaddr"
 	"postern/domain/policy"
 )
 
@@ -57,14 +58,25 @@ func (d *Deliverer) groupKey(snapshot *config.Snapshot, to destination, requireT
 	var key strings.Builder
 	fmt.Fprintf(&key, "by %s", route.Pattern)
 	for _, next := range route.NextHops {
-		h := hopOf(next)
-		in := snapshot.OutboundInputs(to.domain, h.host, h.addr, d.Now())
-		in.RequireTLS = requireTLS
-		t := terms{decision: policy.Effective(in)}
-		t.rung.level = t.decision.Level
-		// The limits of the destination hold for the connection too (B21).
-		fmt.Fprintf(&key, "; %s scope=%s at_once=%t connections=%d messages=%d", t.decision.Key(), t.scope(),
-			t.decision.BounceAtOnce, in.Control.MaxConnections, in.Control.MessagesPerConnection)
+		if next.UseDNS { // B31: the MX hosts are the domain's own.
+			fmt.Fprintf(&key, "; MX of %s", to.domain)
+		}
+		for _, tier := range hopsOf(snapshot, next) {
+			for _, h := range tier {
+				key.WriteString("; " + d.hopKey(snapshot, to.domain, h, requireTLS))
+			}
+		}
 	}
 	return key.String()
+}
+
+// hopKey is equal for domains whose mail asks the same of a hop.
+func (d *Deliverer) hopKey(snapshot *config.Snapshot, recipient mailaddr.DomainName, h hop, requireTLS bool) string {
+	in := inputsFor(snapshot, recipient, h, h.addr, d.Now())
+	in.RequireTLS = requireTLS
+	t := terms{decision: policy.Effective(in)}
+	t.rung.level = t.decision.Level
+	// The limits of the destination hold for the connection too (B21).
+	return fmt.Sprintf("%s scope=%s at_once=%t connections=%d messages=%d recipients=%s per=%s", t.decision.Key(), t.scope(),
+		t.decision.BounceAtOnce, in.Control.MaxConnections, in.Control.MessagesPerConnection, in.Control.RecipientRate, in.Control.LimitPer)
 }

@@ -75,7 +75,7 @@ func (a *attempt) observeEnd() {
 		return
 	}
 	for _, r := range a.recipients {
-		if r.outcome.Status != delivery.Delivered {
+		if r.outcome != nil && r.outcome.Status != delivery.Delivered {
 			a.Observer.NoteFailure(mailaddr.DomainName(a.to.String()), *r.outcome)
 			return
 		}

@@ -15,6 +15,7 @@ import (
 type addressee struct {
 	*delivery.Recipient
 	outcome *delivery.Outcome
+	held    bool // the address that is tried now has no room for it (B21)
 }
 
 func (a *addressee) settle(o delivery.Outcome) { a.outcome = &o }

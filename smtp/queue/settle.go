@@ -32,7 +32,10 @@ func (s *scheduler) plan(t *task, a delivery.Attempt) *plan {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, i := range t.recipients {
-		o := outcomes[i]
+		o, tried := outcomes[i]
+		if !tried && !a.PostponedUntil.IsZero() {
+			continue // B21: there was no room for it, which is no try
+		}
 		if cut && o.Status == delivery.Deferred {
 			continue // the end of the process is no fault of the recipient
 		}

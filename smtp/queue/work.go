@@ -25,6 +25,7 @@ func (s *scheduler) deliver(t *task, companions []int) {
 		s.groupByNextHop(t, companions)
 	}
 	attempt := s.transport.Deliver(s.deliveries, t.entry.m, t.recipients)
+	s.observe(t, attempt)
 	s.settle(t, attempt)
 	s.free(t, attempt)
 }
@@ -46,7 +47,7 @@ func (s *scheduler) companions(e *entry, l *lane, limit int, now time.Time) (rec
 
 func (s *scheduler) outOfReach(slot *slot, now time.Time) bool {
 	l := s.lanes[slot.destination]
-	return l != nil && l.suspended(now)
+	return l != nil && l.suspended(now) || s.limited(slot)
 }
 
 // groupByNextHop makes the task one for a single next hop and requirement
