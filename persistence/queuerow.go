@@ -40,6 +40,7 @@ func (d envelopeDocument) fill(e *delivery.Envelope) {
 type resultDocument struct {
 	Recipient int              `json:"recipient"`
 	Outcome   delivery.Outcome `json:"outcome"`
+	DSN       bool             `json:"dsn,omitempty"`
 }
 
 func resultDocumentsOf(results []delivery.Result) []resultDocument {

@@ -98,6 +98,9 @@ type Attempt struct {
 type Result struct {
 	Recipient int // index in the envelope
 	Outcome   Outcome
+	// DSN says that the peer has taken over what the sender wants to hear of
+	// (RFC 3461 §5.2.1); where not, a success is ours to report.
+	DSN bool
 }
 
 // Schedule is when a deferred recipient is tried again, and how long.

@@ -49,7 +49,7 @@ func (d *Deliverer) Deliver(ctx context.Context, m *delivery.Message, recipients
 	}
 	for _, r := range a.recipients {
 		if r.outcome != nil {
-			a.record.Results = append(a.record.Results, delivery.Result{Recipient: r.Index, Outcome: *r.outcome})
+			a.record.Results = append(a.record.Results, delivery.Result{Recipient: r.Index, Outcome: *r.outcome, DSN: r.dsn})
 		}
 	}
 	a.record.Duration = time.Since(began)

@@ -70,7 +70,7 @@ func TestNoticesOfFlaggedMailLeaveTheBodyOut(t *testing.T) { // B57
 	} {
 		m := &delivery.Message{Recipients: recipients, Body: delivery.BytesBody(content)}
 		m.Return, m.RequireTLS = "FULL", tc.envelope
-		got, full, err := returned(m, tc.about)
+		got, full, err := returned(m, actionFailed, tc.about)
 		if err != nil || full != tc.full || bytes.Contains(got, []byte("secret")) != tc.full {
 			t.Errorf("%+v: full %t, %q, %v", tc, full, got, err)
 		}

@@ -30,6 +30,7 @@ type peer struct {
 	active  map[mailaddr.DomainName]int
 	peak    map[mailaddr.DomainName]int // the most at a time
 	latency time.Duration
+	dsn     bool                // takes over what senders want to hear of
 	slow    mailaddr.DomainName // takes an hour
 	answer  func(m *delivery.Message, recipient int) delivery.Outcome
 	group   func(m *delivery.Message, recipients []int) [][]int
@@ -74,7 +75,7 @@ func (p *peer) Deliver(ctx context.Context, m *delivery.Message, recipients []in
 		if ctx.Err() == nil {
 			o = p.answer(m, i)
 		}
-		a.Results = append(a.Results, delivery.Result{Recipient: i, Outcome: o})
+		a.Results = append(a.Results, delivery.Result{Recipient: i, Outcome: o, DSN: p.dsn})
 	}
 	return a
 }
