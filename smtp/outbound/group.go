@@ -59,7 +59,7 @@ func (d *Deliverer) groupKey(snapshot *config.Snapshot, to destination, requireT
 	fmt.Fprintf(&key, "by %s", route.Pattern)
 	for _, next := range route.NextHops {
 		if next.UseDNS { // B31: the MX hosts are the domain's own.
-			fmt.Fprintf(&key, "; MX of %s", to.domain)
+			fmt.Fprintf(&key, "; MX of %s requiretls=%t", to.domain, requireTLS)
 		}
 		for _, tier := range hopsOf(snapshot, next) {
 			for _, h := range tier {

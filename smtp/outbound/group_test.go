@@ -53,3 +53,16 @@ func TestGroup(t *testing.T) {
 		t.Errorf("recipients that were not asked for: %s", diff)
 	}
 }
+
+// Recipients under REQUIRETLS never share an attempt with others, by USEDNS as
+// little as by MX (B55).
+func TestGroupByUseDNS(t *testing.T) {
+	to := route(t, "example.com")
+	to.NextHops = []policy.NextHop{{UseDNS: true}}
+	r := newRig(t, to)
+	m := mail(t, body, "a@example.com", "b@example.com", "c@example.com")
+	m.Recipients[1].RequireTLS = true
+	if diff := cmp.Diff([][]int{{0, 2}, {1}}, r.Group(m, []int{0, 1, 2})); diff != "" {
+		t.Error(diff)
+	}
+}

@@ -74,6 +74,13 @@ func (s *scheduler) spend(l *lane, recipients int, now time.Time) {
 	}
 }
 
+// refund takes back one recipient of the lane that goes with a later try.
+func (s *scheduler) refund(l *lane) {
+	if p := s.paces[l.destination]; p != nil {
+		p.window.Refund(1)
+	}
+}
+
 // keepRest puts a message back of which the rate left some recipients out.
 func (s *scheduler) keepRest(l *lane, e *entry, now time.Time) {
 	if !s.inLane(e, l) && len(e.due(l.destination, now, 1)) > 0 {

@@ -137,6 +137,17 @@ func TestRecipientRateHoldsForCompanions(t *testing.T) {
 	})
 }
 
+// Recipients that go with a later try, as those under REQUIRETLS do, count once.
+func TestRecipientRateCountsOnce(t *testing.T) {
+	inLimitedBubble(t, rated(4, 5), func(r *rig, start time.Time) {
+		r.peer.group = func(m *delivery.Message, _ []int) [][]int { return [][]int{{0, 1}, {2, 3}} }
+		m := r.message(address(0, limitedDomain), address(1, limitedDomain), address(2, limitedDomain), address(3, limitedDomain))
+		m.Recipients[2].RequireTLS, m.Recipients[3].RequireTLS = true, true
+		r.enqueue(m)
+		r.wantPace(start, time.Minute, "0:2", "0:2")
+	})
+}
+
 // A higher rate takes effect before the minutes are over.
 func TestRecipientRateFollowsTheConfiguration(t *testing.T) {
 	inLimitedBubble(t, rated(1, 60), func(r *rig, start time.Time) {

@@ -65,6 +65,7 @@ func (s *scheduler) groupByNextHop(t *task, companions []int) {
 	for _, i := range all {
 		if slot := &t.entry.slots[i]; !slot.claimed {
 			l := s.lane(slot.destination)
+			s.refund(l)
 			if !s.inLane(t.entry, l) {
 				l.pushFront(t.entry)
 			}
