@@ -156,15 +156,7 @@ func mustPattern(s string) mailaddr.HostPattern {
 // ExemptInbound returns the STARTTLS exemption in force for a client, nil where
 // STARTTLS may be offered to it (B25).
 func (s *Snapshot) ExemptInbound(addr netip.Addr, confirmed []mailaddr.DomainName, now time.Time) *policy.STARTTLSEntry {
-	if e := active(s.exemptions.LookupAddr(addr), now); e != nil {
-		return e
-	}
-	for _, name := range confirmed {
-		if e := active(s.exemptions.LookupName(name), now); e != nil {
-			return e
-		}
-	}
-	return nil
+	return entryInForce(&s.exemptions, now, confirmed, addr)
 }
 
 // OutboundInputs gathers what the configuration says about sending a recipient
@@ -178,9 +170,8 @@ func (s *Snapshot) OutboundInputs(recipient, host mailaddr.DomainName, addr neti
 		TLS:              s.Settings.TLS,
 		Control:          control,
 		ControlIsDefault: isDefault,
-		Exemption: firstActive(now, s.exemptions.LookupName(recipient),
-			s.exemptions.LookupName(host), s.exemptions.LookupAddr(addr)),
-		Requirement: firstActive(now, s.requirements.LookupName(host), s.requirements.LookupAddr(addr)),
+		Exemption:        entryInForce(&s.exemptions, now, []mailaddr.DomainName{recipient, host}, addr),
+		Requirement:      entryInForce(&s.requirements, now, []mailaddr.DomainName{host}, addr),
 	}
 	if control.OverrideRemotePolicy.Active(now) {
 		in.RemoteOverride = control.OverrideRemotePolicy.Reason
@@ -191,20 +182,17 @@ func (s *Snapshot) OutboundInputs(recipient, host mailaddr.DomainName, addr neti
 	return in
 }
 
-func active(e *policy.STARTTLSEntry, now time.Time) *policy.STARTTLSEntry {
-	if e == nil || !e.Active(now) {
-		return nil
-	}
-	return e
-}
-
-func firstActive(now time.Time, entries ...*policy.STARTTLSEntry) *policy.STARTTLSEntry {
-	for _, e := range entries {
-		if found := active(e, now); found != nil {
-			return found
+// entryInForce returns the first entry of a STARTTLS list that has not expired
+// and holds one of the names or the address; of entries that hold the same one,
+// the narrowest (B25).
+func entryInForce(list *endpointTable[policy.STARTTLSEntry], now time.Time, names []mailaddr.DomainName, addr netip.Addr) *policy.STARTTLSEntry {
+	inForce := func(e *policy.STARTTLSEntry) bool { return e.Active(now) }
+	for _, name := range names {
+		if e := list.FindName(name, inForce); e != nil {
+			return e
 		}
 	}
-	return nil
+	return list.FindAddr(addr, inForce)
 }
 
 // ExemptsNames reports whether the STARTTLS exemption list has names, so that a

@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"log/slog"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -24,10 +25,27 @@ func (s *scheduler) deliver(t *task, companions []int) {
 	if len(companions) > 0 || t.mixed() {
 		s.groupByNextHop(t, companions)
 	}
-	attempt := s.transport.Deliver(s.deliveries, t.entry.m, t.recipients)
+	attempt := s.attempt(t)
 	s.observe(t, attempt)
 	s.settle(t, attempt)
 	s.free(t, attempt)
+}
+
+// attempt tries the delivery. A fault of ours defers the message: it must not
+// end the gateway, at every start anew.
+func (s *scheduler) attempt(t *task) (a delivery.Attempt) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			s.logger.Error("fault in a delivery", slog.String("queue_id", t.entry.m.ID.String()),
+				slog.Any("panic", fault), slog.String("stack", string(debug.Stack())))
+			a = delivery.Attempt{Message: t.entry.m.ID, At: t.started, Revision: s.snapshot().Revision}
+			o := delivery.Outcome{Stage: delivery.StageTransfer, Code: 451, Enhanced: "4.3.0", Text: "internal fault"}
+			for _, i := range t.recipients {
+				a.Results = append(a.Results, delivery.Result{Recipient: i, Outcome: o})
+			}
+		}
+	}()
+	return s.transport.Deliver(s.deliveries, t.entry.m, t.recipients)
 }
 
 // companions returns recipients of the same message in other destinations that
