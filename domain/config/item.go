@@ -32,6 +32,7 @@ const (
 	KindTrustAnchor         Kind = "trust_anchor"
 	KindAlertRecipient      Kind = "alert_recipient"
 	KindContentFilters      Kind = "content_filters" // key: ContentFiltersKey
+	KindCoreProfile         Kind = "core_profile"
 )
 
 // ContentFiltersKey is the key of the one list of content filters: their order is
