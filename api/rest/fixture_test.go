@@ -45,11 +45,12 @@ type fixture struct {
 	alerts  *alert.Service
 	metered sync.Map // of operation and status, such as "getStatus 200"
 	reasons []string
+	secrets memorySecrets
 }
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
-	f := &fixture{t: t, log: new(lockedBuffer)}
+	f := &fixture{t: t, log: new(lockedBuffer), secrets: memorySecrets{}}
 	f.config, _ = configtest.Seeded(t)
 	f.certs = newCertificates()
 	f.people = newAccounts()
@@ -76,6 +77,7 @@ func (f *fixture) parts() Config {
 		Listeners: func() []ListenerStatus {
 			return []ListenerStatus{{Name: "inbound", Address: "127.0.0.1:2525", Connections: 3}, {Name: "outbound", Address: "127.0.0.1:0", Problem: "the port is taken"}}
 		},
+		Secrets: f.secrets, TestCoreProfile: f.probes.core,
 		ExplainDestination: f.probes.destination, ExplainClient: f.probes.client,
 		ExplainMessage: f.probes.message, Verify: f.probes.verify,
 		NotReady: func(context.Context) []string { return f.reasons },
