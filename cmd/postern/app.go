@@ -32,7 +32,7 @@ import (
 	"postern/smtp/keyring"
 	"postern/smtp/outbound"
 	"postern/smtp/queue"
-	"postern/smtp/tlsverify"
+	"postern/smtp/scan"
 )
 
 // Options are all that is needed before the database opens; everything else is
@@ -63,10 +63,13 @@ type App struct {
 	config       *config.Service
 	certificates *certificate.Service
 	ring         *keyring.Ring
+	secrets      config.Secrets
+	trust        *trust
 	resolver     *resolver
 	oneHour      *outbound.OneHourList
 	statistics   *tlsreport.Recorder
 	deliverer    *outbound.Deliverer
+	inspector    *scan.Inspector
 	queue        *queue.Queue
 	alerts       alerts
 	engine       *smtp.Engine
@@ -88,7 +91,7 @@ func New(ctx context.Context, options Options) (_ *App, err error) {
 		}
 	}()
 	for _, step := range []func(context.Context) error{
-		a.openDatabase, a.makeAccounts, a.makeConfiguration, a.makeOutbound, a.makeInbound, a.makeManagement,
+		a.openDatabase, a.makeAccounts, a.makeConfiguration, a.makeOutbound, a.makeInspection, a.makeInbound, a.makeManagement,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -158,9 +161,10 @@ func (a *App) newMessageID() delivery.MessageID { return a.ids.Next(time.Now(), 
 func (a *App) makeOutbound(ctx context.Context) error {
 	a.resolver = newResolver(a.config.Snapshot())
 	a.oneHour = outbound.NewOneHourList(time.Now)
-	trust, err := tlsverify.SystemTrust()
-	if err != nil {
-		return err
+	a.secrets = a.database.Secrets(time.Now)
+	var err error
+	if a.trust, err = newTrust(a.config.Snapshot()); err != nil {
+		return domain.Wrap(err, "read the root certificates of the system")
 	}
 	stored := a.database.Queue()
 	a.statistics = tlsreport.NewRecorder(stored, time.Now)
@@ -168,7 +172,7 @@ func (a *App) makeOutbound(ctx context.Context) error {
 		Snapshot:          a.config.Snapshot,
 		Resolver:          a.resolver,
 		Dialer:            new(net.Dialer),
-		Trust:             func() *tlsverify.Trust { return trust },
+		Trust:             a.trust.current.Load,
 		ClientCertificate: a.ring.ClientCertificate(""),
 		LocalAddrs:        localAddrs,
 		OneHour:           a.oneHour,
@@ -217,12 +221,19 @@ func (a *App) makeInbound(context.Context) error {
 		Logger:   a.logger.With("log", "mail"),
 		Now:      time.Now,
 		NewID:    a.newMessageID,
+
+		Inspector: a.inspector,
 	}, a.follow, a.logger)
 	return nil
 }
 
 // follow puts those parts of a snapshot into force that are not listeners.
-func (a *App) follow(snapshot *config.Snapshot) { a.resolver.follow(snapshot) }
+func (a *App) follow(snapshot *config.Snapshot) {
+	a.resolver.follow(snapshot)
+	if a.trust.follow(snapshot) {
+		a.inspector.Forget() // what was verified under other anchors serves no longer
+	}
+}
 
 func (a *App) makeManagement(ctx context.Context) error {
 	api := rest.New(rest.Config{
@@ -232,6 +243,7 @@ func (a *App) makeManagement(ctx context.Context) error {
 		Tokens: a.accounts, Administrators: a.accounts,
 		Messages: a.database.Queue(), MessageActor: a.queue, OneHourList: oneHourView{a.oneHour},
 		Destinations: queue.NewDestinations(a.queue, a.database.Queue()), TLSReports: a.statistics,
+		Secrets: a.secrets, TestCoreProfile: a.inspector.Test,
 		Listeners: a.listenerStatus, ExplainDestination: a.deliverer.Explain, ExplainClient: a.engine.ExplainClient,
 		ExplainMessage: a.deliverer.ExplainMessage, Verify: outbound.NewVerifier(a.deliverer).Verify,
 		Measure: ops.NewRequestMeter(a.registry).Measure, NotReady: a.notReady, Alerts: a.alerts.service,

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"io"
 	"testing"
-
-	"postern/domain/delivery"
 )
 
 // What was written can be read before the body is finished, wherever it is, and
@@ -14,8 +12,7 @@ import (
 func TestBodiesAreReadBeforeTheyAreFinished(t *testing.T) {
 	for _, size := range []int{0, 100, maxBodyInMemory, maxBodyInMemory + 1} {
 		content := bytes.Repeat([]byte("x"), size)
-		b := &budget{limit: bodyMemory}
-		w := &BodyWriter{spool: &memorySpool{files: map[delivery.MessageID]*bytes.Buffer{}}, budget: b}
+		w, _ := newBodyWriter(bodyMemory)
 		if _, err := w.Write(content); err != nil {
 			t.Fatal(err)
 		}
@@ -31,7 +28,7 @@ func TestBodiesAreReadBeforeTheyAreFinished(t *testing.T) {
 			}
 		}
 		w.Abort()
-		if used := b.used.Load(); used != 0 {
+		if used := w.budget.used.Load(); used != 0 {
 			t.Errorf("size %d: %d octets of the budget are lost", size, used)
 		}
 	}

@@ -149,7 +149,7 @@ func (s *server) do(request *http.Request, read func(io.Reader) error) error {
 	case code/100 == 3:
 		return fmt.Errorf("the server redirects (%d), which is not followed", code)
 	default:
-		return fmt.Errorf("the server answers %d %s", code, complaint(response.Body))
+		return fmt.Errorf("the server answers %d %s", code, complaint(response))
 	}
 }
 
@@ -162,13 +162,15 @@ func withoutURL(err error) error {
 	return err
 }
 
-// complaint reads what a server says of a request that it refuses.
-func complaint(body io.Reader) string {
+// complaint reads what a server says of a request that it refuses; where it says
+// nothing, what the status code says.
+func complaint(r *http.Response) string {
 	var answer struct {
 		Text string `json:"err"`
 	}
-	if json.NewDecoder(io.LimitReader(body, maxSubmissionOctets)).Decode(&answer) != nil {
-		return ""
+	err := json.NewDecoder(io.LimitReader(r.Body, maxSubmissionOctets)).Decode(&answer)
+	if err != nil || answer.Text == "" {
+		return http.StatusText(r.StatusCode)
 	}
 	return shown(answer.Text)
 }
