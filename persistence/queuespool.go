@@ -168,6 +168,14 @@ func shift(f *os.File, begin, end, by int64) error {
 	return nil
 }
 
+// Written returns what was written so far. It is not durable yet.
+func (w *spoolWriter) Written() (delivery.Body, error) {
+	if err := w.buffer.Flush(); err != nil {
+		return nil, unusable(err)
+	}
+	return fileBody{path: w.spool.path(w.id) + unfinishedSuffix, size: w.size}, nil
+}
+
 // Finish makes the file durable, name included.
 func (w *spoolWriter) Finish() (delivery.Body, error) {
 	path := w.spool.path(w.id)

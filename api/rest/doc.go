@@ -31,6 +31,8 @@
 //	@tag.description	Listeners, who may connect to them, and what they may do.
 //	@tag.name		Sending
 //	@tag.description	Where mail goes, and how it must be encrypted.
+//	@tag.name		Inspection
+//	@tag.description	Who judges the content of messages.
 //	@tag.name		STARTTLS lists
 //	@tag.description	Exceptions from the rules, in both directions.
 //	@tag.name		Settings

@@ -79,8 +79,8 @@ func (f *fixture) parts() Config {
 		Listeners: func() []ListenerStatus {
 			return []ListenerStatus{{Name: "inbound", Address: "127.0.0.1:2525", Connections: 3}, {Name: "outbound", Address: "127.0.0.1:0", Problem: "the port is taken"}}
 		},
+		Secrets: f.secrets, TestCoreProfile: f.probes.core,
 		ExplainDestination: f.probes.destination, ExplainClient: f.probes.client,
-		Secrets:        f.secrets,
 		ExplainMessage: f.probes.message, Verify: f.probes.verify,
 		NotReady: func(context.Context) []string { return f.reasons },
 	}
@@ -325,3 +325,13 @@ func (m *memoryCertificates) Delete(_ context.Context, id string, _ certificate.
 }
 
 func (*memoryCertificates) Bindings(context.Context, string) ([]string, error) { return nil, nil }
+
+// value returns the secret with the id.
+func (m *memorySecrets) value(t *testing.T, id string) string {
+	t.Helper()
+	value, err := m.Get(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return value
+}

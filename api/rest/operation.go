@@ -47,6 +47,8 @@ func (a *API) operations() []operation {
 		a.settingsOperations(),
 		a.requireTLSSettingsOperations(),
 		a.contentFiltersOperations(),
+		a.coreProfilesOperations(),
+		a.inspectionSettingsOperations(),
 		a.noTLSHostsOperations(),
 		a.certificatesOperations(),
 		a.tokensOperations(),

@@ -24,6 +24,7 @@ func TestLifeOfAResource(t *testing.T) {
 		{"STARTTLSRequirement", "/starttls-requirements/mx.partner.example", "/starttls-requirements/.example"},
 		{"HostedDomain", "/domains/example.com", "/domains/example.org"},
 		{"MailFlowPolicy", "/mail-flow-policies/SPECIAL", "/mail-flow-policies/OTHER"},
+		{"CoreProfile", "/inspection-profiles/first", "/inspection-profiles/second"},
 		{"Listener", "/listeners/second", "/listeners/third"},
 		{"SenderGroup", "/listeners/inbound/sender-groups/PARTNERS", "/listeners/inbound/sender-groups/OTHERS"},
 	}
@@ -98,6 +99,7 @@ func TestSettings(t *testing.T) {
 	for path, schema := range map[string]string{
 		"/settings/tls": "TLSSettings", "/settings/queue": "QueueSettings",
 		"/settings/dns": "DNSSettings", "/settings/outbound": "OutboundSettings",
+		"/settings/inspection": "InspectionSettings",
 	} {
 		t.Run(schema, func(t *testing.T) {
 			f := newFixture(t)
@@ -117,7 +119,7 @@ func TestSettings(t *testing.T) {
 func TestAllSettings(t *testing.T) {
 	f := newFixture(t)
 	all := decoded[map[string]json.RawMessage](f.call("GET", "/api/v1/settings", "").want(http.StatusOK))
-	for _, section := range []string{"tls", "queue", "dns", "outbound"} {
+	for _, section := range []string{"tls", "queue", "dns", "outbound", "inspection"} {
 		one := f.call("GET", "/api/v1/settings/"+section, "").want(http.StatusOK)
 		if string(all[section])+"\n" != string(one.body) {
 			t.Errorf("%s: %s, alone %s", section, all[section], one.body)

@@ -12,6 +12,7 @@ import (
 	"postern/domain/config"
 	"postern/domain/delivery"
 	"postern/domain/mailaddr"
+	"postern/domain/policy"
 	"postern/domain/probe"
 )
 
@@ -61,6 +62,8 @@ type Config struct {
 	// Verify talks to hosts as a delivery would, up to MAIL (B71). A question
 	// that cannot be asked is an Invalid error.
 	Verify func(context.Context, probe.Question) (probe.Verification, error)
+	// TestCoreProfile makes a live test (B32).
+	TestCoreProfile func(context.Context, policy.CoreProfile) (probe.Inspection, error)
 	// NotReady returns the reasons why the gateway is not ready; none if it is.
 	NotReady func(context.Context) []string
 }
@@ -92,6 +95,7 @@ type API struct {
 	explainClient     func(string, netip.Addr) (probe.Client, error)
 	explainMessage    func(context.Context, *delivery.Message) []probe.MessageGroup
 	verify            func(context.Context, probe.Question) (probe.Verification, error)
+	testCore          func(context.Context, policy.CoreProfile) (probe.Inspection, error)
 	notReady          func(context.Context) []string
 
 	listeners            resource[Listener]
@@ -114,6 +118,8 @@ type API struct {
 	requireTLSSettings   resource[RequireTLSSettings]
 	contentFilters       resource[ContentFilters]
 	contentFilterMembers orderedList[ContentFilter]
+	coreProfiles         resource[CoreProfile]
+	inspectionSettings   resource[InspectionSettings]
 
 	measure func(operation string, status int, took time.Duration)
 	rates   *rateLimiter
@@ -130,7 +136,8 @@ func New(c Config) *API {
 		messages: c.Messages, messageActor: c.MessageActor, oneHour: c.OneHourList, alerts: c.Alerts,
 		destinations: c.Destinations, reports: c.TLSReports,
 		listenerStatus: c.Listeners, explainDomain: c.ExplainDestination, explainClient: c.ExplainClient,
-		explainMessage: c.ExplainMessage, verify: c.Verify, notReady: c.NotReady, secrets: c.Secrets,
+		explainMessage: c.ExplainMessage, verify: c.Verify, notReady: c.NotReady,
+		secrets: c.Secrets, testCore: c.TestCoreProfile,
 		measure: c.Measure, rates: newRateLimiter(c.Now), echo: echo.New(),
 	}
 	a.makeResources()
@@ -161,6 +168,8 @@ func (a *API) makeResources() {
 	a.requireTLSSettings = newRequireTLSSettings(a)
 	a.contentFilters = newContentFilters(a)
 	a.contentFilterMembers = newContentFilterMembers(a)
+	a.coreProfiles = newCoreProfiles(a)
+	a.inspectionSettings = newInspectionSettings(a)
 }
 
 // Handler returns the API as a handler for every path that it has; all other

@@ -68,6 +68,8 @@ type Settings struct {
 	Alerts AlertSettings `json:"alerts" validate:"required"`
 	// RequireTLS are the switches of REQUIRETLS.
 	RequireTLS RequireTLSSettings `json:"requiretls" validate:"required"`
+	// Inspection says whether messages are shown to a MetaDefender Core.
+	Inspection InspectionSettings `json:"inspection" validate:"required"`
 }
 
 func newTLSSettings(a *API) resource[TLSSettings] {
@@ -162,6 +164,7 @@ func (a *API) getSettings(c echo.Context) error {
 		TLS: TLSSettings(s.TLS), Queue: showQueueSettings(s.Queue),
 		DNS: showDNSSettings(s.DNS), Outbound: showOutboundSettings(s.Outbound), Alerts: AlertSettings(s.Alerts),
 		RequireTLS: RequireTLSSettings(s.RequireTLS),
+		Inspection: InspectionSettings(s.Inspection),
 	})
 }
 

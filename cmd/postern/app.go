@@ -32,6 +32,7 @@ import (
 	"postern/smtp/keyring"
 	"postern/smtp/outbound"
 	"postern/smtp/queue"
+	"postern/smtp/scan"
 )
 
 // Options are all that is needed before the database opens; everything else is
@@ -62,12 +63,13 @@ type App struct {
 	config       *config.Service
 	certificates *certificate.Service
 	ring         *keyring.Ring
-	resolver     *resolver
 	secrets      config.Secrets
 	trust        *trust
+	resolver     *resolver
 	oneHour      *outbound.OneHourList
 	statistics   *tlsreport.Recorder
 	deliverer    *outbound.Deliverer
+	inspector    *scan.Inspector
 	queue        *queue.Queue
 	alerts       alerts
 	engine       *smtp.Engine
@@ -89,7 +91,7 @@ func New(ctx context.Context, options Options) (_ *App, err error) {
 		}
 	}()
 	for _, step := range []func(context.Context) error{
-		a.openDatabase, a.makeAccounts, a.makeConfiguration, a.makeOutbound, a.makeInbound, a.makeManagement,
+		a.openDatabase, a.makeAccounts, a.makeConfiguration, a.makeOutbound, a.makeInspection, a.makeInbound, a.makeManagement,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -220,6 +222,8 @@ func (a *App) makeInbound(context.Context) error {
 		Logger:   a.logger.With("log", "mail"),
 		Now:      time.Now,
 		NewID:    a.newMessageID,
+
+		Inspector: a.inspector,
 	}, a.follow, a.logger)
 	return nil
 }
@@ -229,6 +233,7 @@ func (a *App) follow(snapshot *config.Snapshot) {
 	a.resolver.follow(snapshot)
 	if a.trust.follow(snapshot) {
 		a.deliverer.CloseIdle() // what was verified under other anchors serves no longer
+		a.inspector.Forget()
 	}
 }
 
@@ -240,7 +245,7 @@ func (a *App) makeManagement(ctx context.Context) error {
 		Tokens: a.accounts, Administrators: a.accounts,
 		Messages: a.database.Queue(), MessageActor: a.queue, OneHourList: oneHourView{a.oneHour},
 		Destinations: queue.NewDestinations(a.queue, a.database.Queue()), TLSReports: a.statistics,
-		Secrets:   a.secrets,
+		Secrets: a.secrets, TestCoreProfile: a.inspector.Test,
 		Listeners: a.listenerStatus, ExplainDestination: a.deliverer.Explain, ExplainClient: a.engine.ExplainClient,
 		ExplainMessage: a.deliverer.ExplainMessage, Verify: outbound.NewVerifier(a.deliverer).Verify,
 		Measure: ops.NewRequestMeter(a.registry).Measure, NotReady: a.notReady, Alerts: a.alerts.service,

@@ -48,6 +48,8 @@ func kindOf(k Kind, key string) (kind, bool) {
 		return kind{decodeAs[policy.AlertRecipient], keyBy(func(r policy.AlertRecipient) string { return r.Name }), compileAlertRecipient}, true
 	case KindContentFilters:
 		return kind{decodeAs[policy.ContentFilters], func(Value) string { return ContentFiltersKey }, compileContentFilters}, true
+	case KindCoreProfile:
+		return kind{decodeAs[policy.CoreProfile], keyBy(func(p policy.CoreProfile) string { return p.Name }), compileCoreProfile}, true
 	}
 	return kind{}, false
 }
@@ -61,6 +63,7 @@ const (
 	SectionAlerts   = "alerts"
 
 	SectionRequireTLS = "requiretls"
+	SectionInspection = "inspection"
 )
 
 func settingsKind(section string) (kind, bool) {
@@ -77,6 +80,8 @@ func settingsKind(section string) (kind, bool) {
 		return sectionKind(func(s *policy.Settings) *policy.AlertSettings { return &s.Alerts }), true
 	case SectionRequireTLS:
 		return sectionKind(func(s *policy.Settings) *policy.RequireTLSSettings { return &s.RequireTLS }), true
+	case SectionInspection:
+		return sectionKind(func(s *policy.Settings) *policy.InspectionSettings { return &s.Inspection }), true
 	}
 	return kind{}, false
 }

@@ -26,6 +26,7 @@ func defaultSettings() policy.Settings {
 		Outbound: policy.OutboundSettings{HostName: "localhost.localdomain"},
 
 		RequireTLS: policy.DefaultRequireTLSSettings(), // B4
+		Inspection: policy.DefaultInspectionSettings(),
 	}
 }
 
@@ -116,6 +117,7 @@ func (seed Seed) settings() []Edit {
 		{Kind: KindSettings, Key: SectionAlerts, Value: settings.Alerts},
 		{Kind: KindSettings, Key: SectionRequireTLS, Value: settings.RequireTLS},
 		{Kind: KindContentFilters, Key: ContentFiltersKey, Value: policy.ContentFilters{Filters: []policy.ContentFilter{}}},
+		{Kind: KindSettings, Key: SectionInspection, Value: settings.Inspection},
 	}
 }
 

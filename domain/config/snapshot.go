@@ -24,6 +24,7 @@ type Snapshot struct {
 	anchors      map[string]policy.TrustAnchor
 	profiles     map[string]policy.ServerProfile
 	recipients   map[string]policy.AlertRecipient
+	cores        map[string]policy.CoreProfile
 	domains      table[mailaddr.DomainName, struct{}]
 	controls     hostTable[policy.DestinationControl]
 	routes       hostTable[policy.Route]
@@ -89,6 +90,12 @@ func (s *Snapshot) AlertRecipients() []policy.AlertRecipient {
 		list = append(list, s.recipients[name])
 	}
 	return list
+}
+
+// CoreProfile returns a core profile by name (B34).
+func (s *Snapshot) CoreProfile(name string) (policy.CoreProfile, bool) {
+	p, ok := s.cores[name]
+	return p, ok
 }
 
 // FlowPolicy returns a mail flow policy as the listener applies it: what it

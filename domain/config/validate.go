@@ -69,6 +69,10 @@ func (s *Service) validateInPlace(ctx context.Context, next *Snapshot, e Edit) (
 		faults, warnings = checkRoute(next, v), v.Warnings()
 	case policy.ServerProfile:
 		faults, warnings = checkServerProfile(next, v), v.Warnings()
+	case policy.CoreProfile:
+		warnings = v.Warnings()
+	case policy.InspectionSettings:
+		faults, warnings = checkInspection(next, v), v.Warnings()
 	case policy.STARTTLSEntry:
 		faults = checkLists(next, e.Kind, v)
 	case policy.AlertRecipient:
@@ -109,6 +113,9 @@ func checkDeletion(next *Snapshot, e Edit) error {
 	}
 	if e.Kind == KindServerProfile {
 		return checkProfileUnused(next, e.Key)
+	}
+	if e.Kind == KindCoreProfile && next.Settings.Inspection.Profile == e.Key {
+		return domain.E(domain.Conflict, "core profile %q is used by the inspection settings", e.Key)
 	}
 	if e.Kind != KindMailFlowPolicy {
 		return nil
@@ -172,6 +179,14 @@ func checkLastGroups(next *Snapshot, p policy.MailFlowPolicy) (f domain.Faults) 
 func warnClientCertificates(next *Snapshot, p policy.FlowParameters) (f domain.Faults) {
 	if p.VerifiesClients() && len(next.TrustAnchors(policy.TrustClients)) == 0 {
 		f.Add("/verify_client_certificate", "there is no trust anchor with the usage %s: no client certificate can be valid", policy.TrustClients)
+	}
+	return f
+}
+
+// checkInspection holds the inspection settings against the profiles there are.
+func checkInspection(next *Snapshot, s policy.InspectionSettings) (f domain.Faults) {
+	if _, ok := next.cores[s.Profile]; !ok && s.Profile != "" {
+		f.Add("/profile", "there is no core profile %q: make it first", s.Profile)
 	}
 	return f
 }

@@ -129,6 +129,9 @@ type BodyWriter interface {
 	// Insert puts octets between those written before: the first of them will
 	// stand at the offset.
 	Insert(offset int64, p []byte) error
+	// Written returns what was written so far, to be read before the next call of
+	// another method (B34).
+	Written() (Body, error)
 	// Finish returns the body; one that is not in memory is durable by then.
 	Finish() (Body, error)
 	// Abort forgets what was written.

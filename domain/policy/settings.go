@@ -111,4 +111,6 @@ type Settings struct {
 	Alerts   AlertSettings
 	// RequireTLS are the switches of REQUIRETLS (B4).
 	RequireTLS RequireTLSSettings
+
+	Inspection InspectionSettings
 }

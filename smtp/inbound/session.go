@@ -207,6 +207,10 @@ func (s *session) Data(io.Reader) error {
 		body.Abort()
 		return err
 	}
+	if r := s.inspect(body); r != nil {
+		body.Abort()
+		return s.refused(*r)
+	}
 	return s.enqueue(body, check)
 }
 
@@ -225,6 +229,22 @@ func (s *session) receive(body delivery.BodyWriter, t *transaction) (*content, e
 	}
 	check.finish()
 	return check, nil
+}
+
+// inspect has the content judged, where the settings say so; nil where the
+// message may go on (B34). The client waits: nothing is read from it meanwhile.
+func (s *session) inspect(body delivery.BodyWriter) *reply.Reply {
+	t, h := s.mail, s.leg.client.handler
+	if !t.snapshot.Settings.Inspection.Enabled {
+		return nil
+	}
+	content, err := body.Written()
+	if err != nil {
+		s.leg.client.log("not stored", slog.String("error", err.Error()))
+		r := reply.SpoolUnavailable()
+		return &r
+	}
+	return h.deps.Inspector.Inspect(h.work, t.snapshot, t.envelope.ID, content)
 }
 
 // enqueue says 250 only after the message is durable (B74).

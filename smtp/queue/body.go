@@ -110,6 +110,17 @@ func (w *BodyWriter) release() {
 	w.buf = nil
 }
 
+// Written returns what was written so far, where it is.
+func (w *BodyWriter) Written() (delivery.Body, error) {
+	switch {
+	case w.err != nil:
+		return nil, w.err
+	case w.file != nil:
+		return w.file.Written()
+	}
+	return delivery.BytesBody(w.buf), nil
+}
+
 // Finish returns the body.
 func (w *BodyWriter) Finish() (delivery.Body, error) {
 	if w.err != nil {

@@ -332,6 +332,8 @@ func (f *memoryFile) Insert(offset int64, p []byte) error {
 	return err
 }
 
+func (f *memoryFile) Written() (delivery.Body, error) { return delivery.BytesBody(f.Bytes()), nil }
+
 func (f *memoryFile) Finish() (delivery.Body, error) { return delivery.BytesBody(f.Bytes()), nil }
 
 func (f *memoryFile) Abort() {
