@@ -88,12 +88,18 @@ func TestServerProfileRefusals(t *testing.T) {
 		name, body string
 		want       []string // beginnings of the faults
 	}{
-		{"everything at once", `{"type":"smtp","uris":["relay","smtps://b.example"],"transport_encryption":"starttls_optional","verify":false,"username":"u"}`,
-			[]string{"/uris/0: ", "/uris/1: smtps is TLS from its first octet", "/password: is required", "/allow_credentials_over_unverified_tls: must be true"}},
-		{"in clear", `{"type":"smtp","uris":["smtp://a.example"],"transport_encryption":"none","username":"u","password":"p"}`,
-			[]string{"/transport_encryption: none would send the credentials in clear"}},
-		{"a long password", `{"type":"smtp","uris":["smtp://a.example"],"transport_encryption":"none","username":"u","password":"` + strings.Repeat("p", 1025) + `"}`,
-			[]string{"/password: is longer"}},
+		{
+			"everything at once", `{"type":"smtp","uris":["relay","smtps://b.example"],"transport_encryption":"starttls_optional","verify":false,"username":"u"}`,
+			[]string{"/uris/0: ", "/uris/1: smtps is TLS from its first octet", "/password: is required", "/allow_credentials_over_unverified_tls: must be true"},
+		},
+		{
+			"in clear", `{"type":"smtp","uris":["smtp://a.example"],"transport_encryption":"none","username":"u","password":"p"}`,
+			[]string{"/transport_encryption: none would send the credentials in clear"},
+		},
+		{
+			"a long password", `{"type":"smtp","uris":["smtp://a.example"],"transport_encryption":"none","username":"u","password":"` + strings.Repeat("p", 1025) + `"}`,
+			[]string{"/password: is longer"},
+		},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
