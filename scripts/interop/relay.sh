@@ -48,7 +48,7 @@ bulk_in_tls() {
 		-rcpt a@hosted.example,b@hosted.example
 	check "the queue drains" drain 120
 	check "nothing is lost or doubled" arrived tls
-	equals "Received fields that name TLS" "$messages" "$(sunk_lines $'^\t(TLS ' | wc -l)"
+	equals "Received fields that name TLS" "$messages" "$(sunk_lines $'^\t(TLS1' | wc -l)"
 }
 
 # --- next hops of other habits ----------------------------------------------
