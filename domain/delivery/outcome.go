@@ -89,10 +89,14 @@ type Attempt struct {
 	Results  []Result
 	Reused   bool // an open connection served it
 	// PostponedUntil, where it is set, is when recipients without a result may be
-	// tried: the limits of their destination left no room for them (B21), or a
-	// newer configuration has parted them from the others (B29). That was no try,
-	// and is not stored.
+	// tried: the limits of their destination left no room for them (B21). That
+	// was no try, and is not stored.
 	PostponedUntil time.Time
+	// LeftOut are recipients without a result that no longer share next hops and
+	// requirement with the others, since the configuration changed after they
+	// were grouped (B29): indexes in the envelope. They may be tried at once. That
+	// was no try either, and is not stored.
+	LeftOut []int
 }
 
 // Result is the outcome for one recipient.

@@ -13,7 +13,7 @@ import (
 
 // attempt is one try to deliver a message to recipients that share their next
 // hops and requirement (see [Deliverer.Group]). It takes one snapshot at its
-// beginning.
+// beginning, and goes by what is in force then.
 type attempt struct {
 	*Deliverer
 	snapshot   *config.Snapshot
@@ -31,15 +31,21 @@ type attempt struct {
 
 // Deliver tries to hand a message to the recipients at the given positions of
 // m.Recipients, and returns the record of the attempt, with an outcome for each
-// of them. Nothing that happens on the way is an error of the caller's: what
-// nobody classified defers (B28).
+// of them that still shares next hops and requirement with the first (B29).
+// Nothing that happens on the way is an error of the caller's: what nobody
+// classified defers (B28).
 func (d *Deliverer) Deliver(ctx context.Context, m *delivery.Message, recipients []int) delivery.Attempt {
 	began := time.Now()
 	a := &attempt{Deliverer: d, snapshot: d.Snapshot(), message: m}
 	a.record = delivery.Attempt{Message: m.ID, At: d.Now(), Revision: a.snapshot.Revision}
-	if len(recipients) > 0 {
-		a.take(recipients)
-		to := terminusOf(m, recipients[0])
+	// B29: the configuration may be newer than the one that they were grouped by.
+	group, others := grouping{a.snapshot, a.record.At}.first(m, recipients)
+	a.record.LeftOut = others
+	for _, i := range group {
+		a.recipients = append(a.recipients, &addressee{Recipient: &m.Recipients[i]})
+	}
+	if len(a.recipients) > 0 {
+		to := terminusOf(m, group[0])
 		a.to, a.requireTLS = to.destination, to.requireTLS
 		a.record.Decision.Domain = a.to.domain
 		a.run(ctx)
@@ -52,20 +58,6 @@ func (d *Deliverer) Deliver(ctx context.Context, m *delivery.Message, recipients
 	}
 	a.record.Duration = time.Since(began)
 	return a.record
-}
-
-// take makes those recipients the attempt's that share next hops and requirement
-// under its own snapshot. The caller grouped them under one that may be older:
-// who has parted from the first since then goes by an attempt of its own, at
-// once (B29).
-func (a *attempt) take(recipients []int) {
-	groups := a.groupUnder(a.snapshot, a.message, recipients)
-	for _, i := range groups[0] { // that of the first recipient
-		a.recipients = append(a.recipients, &addressee{Recipient: &a.message.Recipients[i]})
-	}
-	if len(groups) > 1 {
-		a.record.PostponedUntil = a.record.At
-	}
 }
 
 // run walks over the candidates until every recipient has its outcome.
@@ -207,7 +199,9 @@ func (a *attempt) try(ctx context.Context, to target) {
 // terms is the stage that decides what TLS the destination needs at the address
 // (B27).
 func (a *attempt) terms(to target) terms {
-	in := inputsFor(a.snapshot, a.to.domain, to.hop, to.addr.Addr(), a.Now())
+	// B29: as of the beginning, since what expires on the way may do so for some
+	// of the recipients only.
+	in := inputsFor(a.snapshot, a.to.domain, to.hop, to.addr.Addr(), a.record.At)
 	in.RequireTLS = a.requireTLS
 	decision := policy.Effective(in)
 	return terms{

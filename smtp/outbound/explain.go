@@ -73,7 +73,7 @@ func asksDNS(route *policy.Route) bool {
 // rehearse makes an attempt that will never hand anything over.
 func (d *Deliverer) rehearse(m *delivery.Message, to terminus) *attempt {
 	a := &attempt{Deliverer: d, snapshot: d.Snapshot(), message: m, to: to.destination, requireTLS: to.requireTLS}
-	a.record.Decision.Domain = to.domain
+	a.record.At, a.record.Decision.Domain = d.Now(), to.domain
 	return a
 }
 

@@ -2,11 +2,12 @@ package outbound
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+	"time"
 
 	"postern/domain/config"
 	"postern/domain/delivery"
-	"postern/domain/mailaddr"
 	"postern/domain/policy"
 )
 
@@ -15,10 +16,18 @@ import (
 // effective requirement (B29). Next hops by MX are the same for one domain only;
 // those of a route may be shared by many.
 func (d *Deliverer) Group(m *delivery.Message, recipients []int) [][]int {
-	return d.groupUnder(d.Snapshot(), m, recipients)
+	return grouping{d.Snapshot(), d.Now()}.of(m, recipients)
 }
 
-func (d *Deliverer) groupUnder(snapshot *config.Snapshot, m *delivery.Message, recipients []int) [][]int {
+// grouping is what groups depend on: a configuration, and the time, by which
+// entries of it expire.
+type grouping struct {
+	snapshot *config.Snapshot
+	at       time.Time
+}
+
+// of returns the groups, in the order of their first recipients.
+func (g grouping) of(m *delivery.Message, recipients []int) [][]int {
 	var groups [][]int
 	known := map[terminus]int{} // the group of one
 	byKey := map[string]int{}
@@ -26,7 +35,7 @@ func (d *Deliverer) groupUnder(snapshot *config.Snapshot, m *delivery.Message, r
 		to := terminusOf(m, i)
 		group, seen := known[to]
 		if !seen {
-			key := d.groupKey(snapshot, to.destination, to.requireTLS)
+			key := g.key(to)
 			if group, seen = byKey[key]; !seen {
 				group = len(groups)
 				groups = append(groups, nil)
@@ -39,6 +48,20 @@ func (d *Deliverer) groupUnder(snapshot *config.Snapshot, m *delivery.Message, r
 	return groups
 }
 
+// first splits recipients into the group of the first of them, and the others.
+func (g grouping) first(m *delivery.Message, recipients []int) (group, others []int) {
+	if len(recipients) < 2 {
+		return recipients, nil
+	}
+	group = g.of(m, recipients)[0]
+	for _, i := range recipients {
+		if !slices.Contains(group, i) {
+			others = append(others, i)
+		}
+	}
+	return group, others
+}
+
 // terminus is where a recipient's mail goes, and whether under REQUIRETLS (B55).
 type terminus struct {
 	destination
@@ -49,24 +72,24 @@ func terminusOf(m *delivery.Message, recipient int) terminus {
 	return terminus{destinationOf(m.Recipients[recipient].Address), m.RequiresTLS(recipient)}
 }
 
-// groupKey is equal for destinations that share next hops and requirement.
-func (d *Deliverer) groupKey(snapshot *config.Snapshot, to destination, requireTLS bool) string {
+// key is equal for destinations that share next hops and requirement.
+func (g grouping) key(to terminus) string {
 	var route *policy.Route
 	if to.domain != "" {
-		route = snapshot.Route(to.domain)
+		route = g.snapshot.Route(to.domain)
 	}
 	if route == nil {
-		return fmt.Sprintf("to %s %s requiretls=%t", to.domain, to.literal, requireTLS)
+		return fmt.Sprintf("to %s %s requiretls=%t", to.domain, to.literal, to.requireTLS)
 	}
 	var key strings.Builder
 	fmt.Fprintf(&key, "by %s", route.Pattern)
 	for _, next := range route.NextHops {
 		if next.UseDNS { // B31: the MX hosts are the domain's own.
-			fmt.Fprintf(&key, "; MX of %s requiretls=%t", to.domain, requireTLS)
+			fmt.Fprintf(&key, "; MX of %s requiretls=%t", to.domain, to.requireTLS)
 		}
-		for _, tier := range hopsOf(snapshot, next) {
+		for _, tier := range hopsOf(g.snapshot, next) {
 			for _, h := range tier {
-				key.WriteString("; " + d.hopKey(snapshot, to.domain, h, requireTLS))
+				key.WriteString("; " + g.hopKey(to, h))
 			}
 		}
 	}
@@ -74,9 +97,9 @@ func (d *Deliverer) groupKey(snapshot *config.Snapshot, to destination, requireT
 }
 
 // hopKey is equal for domains whose mail asks the same of a hop.
-func (d *Deliverer) hopKey(snapshot *config.Snapshot, recipient mailaddr.DomainName, h hop, requireTLS bool) string {
-	in := inputsFor(snapshot, recipient, h, h.addr, d.Now())
-	in.RequireTLS = requireTLS
+func (g grouping) hopKey(to terminus, h hop) string {
+	in := inputsFor(g.snapshot, to.domain, h, h.addr, g.at)
+	in.RequireTLS = to.requireTLS
 	t := terms{decision: policy.Effective(in)}
 	t.rung.level = t.decision.Level
 	// The limits of the destination hold for the connection too (B21).

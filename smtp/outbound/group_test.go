@@ -69,8 +69,8 @@ func TestAttemptGroupsUnderItsOwnSnapshot(t *testing.T) {
 	}
 	r.configure(relay, control(t, "strict.test", policy.TLSRequired))
 	a := r.Deliver(t.Context(), m, groups[0])
-	if len(a.Results) != 1 || a.Results[0].Recipient != 0 || a.PostponedUntil.IsZero() {
-		t.Errorf("results %+v, postponed until %v", a.Results, a.PostponedUntil)
+	if len(a.Results) != 1 || a.Results[0].Recipient != 0 || !cmp.Equal(a.LeftOut, []int{1}) {
+		t.Errorf("results %+v, left out %v", a.Results, a.LeftOut)
 	}
 	if got := mx.WaitMessages(t, 1); len(got) != 1 || len(got[0].Recipients) != 1 {
 		t.Errorf("%d messages arrived: %+v", len(got), got)

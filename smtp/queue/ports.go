@@ -44,7 +44,7 @@ type Spooler interface {
 type Transport interface {
 	// Deliver tries the recipients of one message that share a next hop and a
 	// requirement, and returns the record of the attempt, with an outcome for
-	// each of them. It returns soon after the context ends.
+	// each of them but those that it names as left out. It returns soon after the context ends.
 	Deliver(ctx context.Context, m *delivery.Message, recipients []int) delivery.Attempt
 	// Group splits recipients by next hop and effective requirement, as far as
 	// the configuration tells (B29). It asks nobody.

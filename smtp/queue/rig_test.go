@@ -37,7 +37,9 @@ type peer struct {
 	// room says how many of the recipients it has room for, and until when it has
 	// none for the others; nil has room for all.
 	room func(recipients []int) (n int, until time.Time)
-	host func() string // the address of each attempt; nil: none
+	// leaves says which of the recipients it leaves out; nil leaves out none.
+	leaves func(recipients []int) []int
+	host   func() string // the address of each attempt; nil: none
 }
 
 // try is one call of Deliver.
@@ -66,6 +68,10 @@ func (p *peer) Deliver(ctx context.Context, m *delivery.Message, recipients []in
 	if p.room != nil {
 		n, until := p.room(recipients)
 		recipients, a.PostponedUntil = recipients[:n], until
+	}
+	if p.leaves != nil {
+		a.LeftOut = p.leaves(recipients)
+		recipients = without(recipients, a.LeftOut)
 	}
 	if p.host != nil {
 		a.Hosts = []delivery.HostTry{{Address: p.host()}}

@@ -27,6 +27,9 @@ func (s *scheduler) deliver(t *task, companions []int) {
 	}
 	attempt := s.attempt(t)
 	s.observe(t, attempt)
+	if len(attempt.LeftOut) > 0 {
+		s.narrow(t, t.recipients, without(t.recipients, attempt.LeftOut)) // B29
+	}
 	s.settle(t, attempt)
 	s.free(t, attempt)
 }
@@ -73,24 +76,41 @@ func (s *scheduler) outOfReach(slot *slot, now time.Time) bool {
 // along where they share both. The others go back to their lanes.
 func (s *scheduler) groupByNextHop(t *task, companions []int) {
 	all := slices.Concat(t.recipients, companions)
-	group := groupOf(t.recipients[0], s.transport.Group(t.entry.m, all))
+	s.narrow(t, all, groupOf(t.recipients[0], s.transport.Group(t.entry.m, all)))
+}
+
+// narrow makes the task one for the group alone. The others that were claimed go
+// back to their lanes, to be tried at once: that was no try for them.
+func (s *scheduler) narrow(t *task, claimed, group []int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.clock.Now()
 	t.recipients = group
-	t.entry.unclaim(all)
-	t.entry.claim(group)
-	for _, i := range all {
-		if slot := &t.entry.slots[i]; !slot.claimed {
-			l := s.lane(slot.destination)
-			s.refund(l)
-			if !s.inLane(t.entry, l) {
-				l.pushFront(t.entry)
-			}
-			s.consider(l, now)
-		}
+	others := without(claimed, group)
+	t.entry.unclaim(others)
+	for _, i := range others {
+		s.giveBack(t, i, now)
 	}
 	s.dispatch(now)
+}
+
+// giveBack puts a recipient of the task back to its lane.
+func (s *scheduler) giveBack(t *task, i int, now time.Time) {
+	l := s.lane(t.entry.slots[i].destination)
+	if l == t.lane {
+		s.refund(l) // no other lane has counted it
+	}
+	// An action that waits for the end of the task keeps the message out of all
+	// lanes, and has them look on disk after it.
+	if !s.inLane(t.entry, l) && !s.frozen.has(t.entry.m.ID) {
+		l.pushFront(t.entry)
+	}
+	s.consider(l, now)
+}
+
+// without returns the recipients that are not among the others.
+func without(recipients, others []int) []int {
+	return slices.DeleteFunc(slices.Clone(recipients), func(i int) bool { return slices.Contains(others, i) })
 }
 
 // mixed reports whether some of the task's recipients are under REQUIRETLS and
