@@ -111,12 +111,21 @@ func (f file) close() error {
 // write runs the function in a transaction that commits if it returns nil. An
 // error of the commit itself leaves open whether the transaction took effect.
 func (f file) write(ctx context.Context, do func(tx *gorm.DB) error) error {
-	return translate(f.writer.WithContext(ctx).Transaction(do))
+	return translate(ended(ctx, f.writer.WithContext(ctx).Transaction(do)))
 }
 
 // read runs the function in a transaction that sees the file as of one moment.
 func (f file) read(ctx context.Context, do func(tx *gorm.DB) error) error {
-	return translate(f.reader.WithContext(ctx).Transaction(do, &sql.TxOptions{ReadOnly: true}))
+	return translate(ended(ctx, f.reader.WithContext(ctx).Transaction(do, &sql.TxOptions{ReadOnly: true})))
+}
+
+// ended returns the context's error for a transaction that was rolled back
+// because the context ended: database/sql may only say that it is done.
+func ended(ctx context.Context, err error) error {
+	if errors.Is(err, sql.ErrTxDone) && ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
 }
 
 // createPrivate makes an empty file with mode 0600 if there is none, and takes

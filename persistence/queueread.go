@@ -11,7 +11,6 @@ import (
 
 	"postern/domain"
 	"postern/domain/delivery"
-	"postern/domain/mailaddr"
 )
 
 // Select returns the ids of unfinished messages that match, ascending, above
@@ -195,31 +194,4 @@ func (q *QueueStore) fillRecipients(tx *gorm.DB, list []delivery.FinishedMessage
 		list[i].Message = m.Message
 	}
 	return err
-}
-
-// Destinations counts the unfinished recipients by destination, those with the
-// most first.
-func (q *QueueStore) Destinations(ctx context.Context, limit int) (list []delivery.DestinationCount, err error) {
-	err = q.file.read(ctx, func(tx *gorm.DB) error {
-		rows, err := tx.Raw("SELECT r.destination, SUM(r.waiting), SUM(1 - r.waiting),"+
-			" COALESCE(MIN(CASE WHEN r.waiting = 1 THEN r.next_attempt_at END), 0)"+
-			" FROM messages m JOIN recipients r ON r.message_id = m.id"+
-			" WHERE m.finished_at IS NULL AND r.state = 0"+
-			" GROUP BY r.destination ORDER BY COUNT(*) DESC, r.destination LIMIT ?", limit).Rows()
-		return scanAll(rows, err, func(r *sql.Rows) error {
-			var d delivery.DestinationCount
-			var destination string
-			var next int64
-			if err := r.Scan(&destination, &d.Waiting, &d.Held, &next); err != nil {
-				return err
-			}
-			d.Domain = mailaddr.DomainName(destination)
-			if next != 0 {
-				d.Next = moment(next)
-			}
-			list = append(list, d)
-			return nil
-		})
-	})
-	return list, err
 }

@@ -120,21 +120,3 @@ func TestMessageThatIsNotThere(t *testing.T) {
 		t.Errorf("attempts: %v, %v", list, err)
 	}
 }
-
-func TestDestinationsAreCounted(t *testing.T) {
-	q := newMail(t)
-	held := q.message("x", "ben@example.org")
-	held.Held = true
-	q.accept(q.message("x", "a@example.net", "b@example.net", "c@example.org"), held)
-	list, err := q.Destinations(t.Context(), 10)
-	if err != nil {
-		t.Fatal(err)
-	}
-	want := []delivery.DestinationCount{
-		{Domain: "example.net", Waiting: 2, Next: noon},
-		{Domain: "example.org", Waiting: 1, Held: 1, Next: noon},
-	}
-	if diff := cmp.Diff(want, list); diff != "" {
-		t.Error(diff)
-	}
-}

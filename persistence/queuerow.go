@@ -40,6 +40,7 @@ func (d envelopeDocument) fill(e *delivery.Envelope) {
 type resultDocument struct {
 	Recipient int              `json:"recipient"`
 	Outcome   delivery.Outcome `json:"outcome"`
+	DSN       bool             `json:"dsn,omitempty"`
 }
 
 func resultDocumentsOf(results []delivery.Result) []resultDocument {
@@ -69,7 +70,7 @@ func appendRecipients(values []any, m *delivery.Message) []any {
 			next = 0
 		}
 		values = append(values, int64(m.ID), i, r.Address.String(), delivery.Destination(r.Address).String(),
-			r.Notify, r.OriginalRecipient, waiting, next)
+			r.Notify, r.OriginalRecipient, r.RequireTLS, waiting, next)
 	}
 	return values
 }
@@ -135,14 +136,15 @@ func (q *QueueStore) scanMessage(row scanner) (m *delivery.Message, finishedAt t
 }
 
 // recipientColumns are what scanRecipient reads.
-const recipientColumns = "message_id, idx, address, notify, original, state, attempts, next_attempt_at, fence, last_outcome"
+const recipientColumns = "message_id, idx, address, notify, original, require_tls, state, attempts, next_attempt_at, fence, last_outcome"
 
 // scanRecipient reads a row of recipients.
 func scanRecipient(row scanner) (id delivery.MessageID, r delivery.Recipient, fence int64, err error) {
 	var message, next int64
 	var address, outcome string
 	var state uint8
-	if err = row.Scan(&message, &r.Index, &address, &r.Notify, &r.OriginalRecipient, &state, &r.Attempts, &next, &fence, &outcome); err != nil {
+	if err = row.Scan(&message, &r.Index, &address, &r.Notify, &r.OriginalRecipient, &r.RequireTLS,
+		&state, &r.Attempts, &next, &fence, &outcome); err != nil {
 		return 0, r, 0, err
 	}
 	r.State = delivery.RecipientState(state)

@@ -105,7 +105,7 @@ func (q *QueueStore) Spool(id delivery.MessageID) (delivery.BodyWriter, error) {
 		return nil, unusable(err)
 	}
 	s.hold(id)
-	f, err := os.OpenFile(s.path(id)+unfinishedSuffix, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	f, err := os.OpenFile(s.path(id)+unfinishedSuffix, os.O_CREATE|os.O_EXCL|os.O_RDWR, 0o600)
 	if err != nil {
 		s.release(id)
 		return nil, unusable(err)
@@ -130,6 +130,50 @@ func (w *spoolWriter) Write(p []byte) (int, error) {
 		return n, unusable(err)
 	}
 	return n, nil
+}
+
+// Insert moves what stands behind the offset on, from the end of the file
+// backwards, and writes the octets into the gap.
+func (w *spoolWriter) Insert(offset int64, p []byte) error {
+	err := w.buffer.Flush()
+	if err == nil {
+		err = shift(w.file, offset, w.size, int64(len(p)))
+	}
+	if err == nil {
+		_, err = w.file.WriteAt(p, offset)
+	}
+	if err == nil {
+		w.size += int64(len(p))
+		_, err = w.file.Seek(w.size, io.SeekStart) // where Write goes on
+	}
+	if err != nil {
+		return unusable(err)
+	}
+	return nil
+}
+
+// shift moves the octets from begin to end of a file on by a distance.
+func shift(f *os.File, begin, end, by int64) error {
+	chunk := make([]byte, spoolBuffer)
+	for end > begin {
+		part := chunk[:min(end-begin, int64(len(chunk)))]
+		end -= int64(len(part))
+		if _, err := f.ReadAt(part, end); err != nil {
+			return err
+		}
+		if _, err := f.WriteAt(part, end+by); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Written returns what was written so far. It is not durable yet.
+func (w *spoolWriter) Written() (delivery.Body, error) {
+	if err := w.buffer.Flush(); err != nil {
+		return nil, unusable(err)
+	}
+	return fileBody{path: w.spool.path(w.id) + unfinishedSuffix, size: w.size}, nil
 }
 
 // Finish makes the file durable, name included.

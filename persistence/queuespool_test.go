@@ -39,6 +39,29 @@ func TestLargeBodiesAreFiles(t *testing.T) {
 	q.wantFiles()
 }
 
+// A body can be read before it is finished, and written on (B34).
+func TestUnfinishedBodiesCanBeRead(t *testing.T) {
+	q := newMail(t)
+	w, err := q.Spool(q.ids.Next(noon, 0))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"one ", "one two "} {
+		if _, err := io.WriteString(w, want[len(want)-4:]); err != nil {
+			t.Fatal(err)
+		}
+		body, err := w.Written()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := readBody(t, body); got != want || body.Size() != int64(len(want)) {
+			t.Errorf("%q of %d octets, want %q", got, body.Size(), want)
+		}
+	}
+	w.Abort()
+	q.wantFiles()
+}
+
 // wantFiles fails the test unless the spool holds exactly the files.
 func (q *mail) wantFiles(names ...string) {
 	q.t.Helper()

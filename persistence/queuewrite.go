@@ -26,10 +26,10 @@ var (
 		columns: 2,
 	}
 	insertRecipientSQL = batchSQL{
-		head: "INSERT INTO recipients (message_id, idx, address, destination, notify, original, waiting, next_attempt_at," +
+		head: "INSERT INTO recipients (message_id, idx, address, destination, notify, original, require_tls, waiting, next_attempt_at," +
 			" state, attempts, fence, last_outcome) VALUES ",
-		row:     "(?,?,?,?,?,?,?,?,0,0,0,'')",
-		columns: 8,
+		row:     "(?,?,?,?,?,?,?,?,?,0,0,0,'')",
+		columns: 9,
 	}
 )
 

@@ -45,8 +45,8 @@ type Engine struct {
 	current  atomic.Pointer[generation]
 	mu       sync.Mutex // held while a generation is made, and at the stop
 	sockets  map[socketKey]*openSocket
-	retired  []*generation     // with sessions that are still open
-	problems map[string]string // by listener
+	retired  []*generation      // with sessions that are still open
+	problems map[string]problem // by listener
 	stopped  bool
 }
 
@@ -61,7 +61,7 @@ type openSocket struct {
 func New(c Configuration, bus *event.Bus, deps inbound.Dependencies, follow func(*config.Snapshot), logger *slog.Logger) *Engine {
 	return &Engine{
 		config: c, bus: bus, inbound: deps, follow: follow, logger: logger,
-		sockets: map[socketKey]*openSocket{}, problems: map[string]string{},
+		sockets: map[socketKey]*openSocket{}, problems: map[string]problem{},
 	}
 }
 
@@ -95,27 +95,58 @@ func (e *Engine) reconcile(ctx context.Context) {
 	if e.stopped || running != nil && running.revision() == snapshot.Revision && len(e.problems) == 0 {
 		return
 	}
-	next, opened, problems := e.build(ctx, snapshot)
-	e.note(problems)
-	if len(problems) > 0 && running != nil && !(running.revision() == snapshot.Revision && len(opened) > 0) {
-		// B70: a revision that cannot be applied leaves the old one serving.
+	next, opened, failures := e.build(ctx, snapshot)
+	problems := e.since(failures, snapshot.Revision)
+	if idle := running != nil && running.revision() == snapshot.Revision && len(opened) == 0; idle || running != nil && causes(snapshot.Revision, problems, running) {
+		// B70: a revision that cannot be applied leaves the old one serving. A
+		// later one does not wait for what did not serve before it either.
 		closeAll(opened)
 		next.retire() // it never started
+		e.note(problems)
 		return
 	}
 	e.activate(next, opened)
-	if len(problems) == 0 {
-		e.config.ReportApplied(snapshot.Revision)
+	e.config.ReportApplied(snapshot.Revision)
+	e.note(problems)
+}
+
+// problem is why a listener does not serve, and the revision with which that
+// began.
+type problem struct {
+	detail string
+	since  int64
+}
+
+// since dates the failures: those that are known keep their date.
+func (e *Engine) since(failures map[string]string, revision int64) map[string]problem {
+	problems := map[string]problem{}
+	for name, detail := range failures {
+		problems[name] = problem{detail, revision}
+		if known, ok := e.problems[name]; ok {
+			problems[name] = problem{detail, known.since}
+		}
 	}
+	return problems
+}
+
+// causes reports whether the revision brings a problem that the running
+// generation does not have.
+func causes(revision int64, problems map[string]problem, running *generation) bool {
+	for _, p := range problems {
+		if p.since == revision && running.revision() != revision {
+			return true
+		}
+	}
+	return false
 }
 
 // note reports problems and logs those that are new.
-func (e *Engine) note(problems map[string]string) {
+func (e *Engine) note(problems map[string]problem) {
 	var list []config.Problem
 	for _, name := range slices.Sorted(maps.Keys(problems)) {
-		list = append(list, config.Problem{Part: "listener " + name, Detail: problems[name]})
+		list = append(list, config.Problem{Part: "listener " + name, Detail: problems[name].detail})
 		if e.problems[name] != problems[name] {
-			e.logger.Error("a listener cannot start", "listener", name, "error", problems[name])
+			e.logger.Error("a listener cannot start", "listener", name, "error", problems[name].detail)
 		}
 	}
 	e.problems = problems
@@ -158,10 +189,19 @@ func (e *Engine) Stop(ctx context.Context) error {
 	if running := e.current.Load(); running != nil {
 		err = drain(ctx, append(e.retired, running))
 	}
+	return errors.Join(err, e.waitServed(ctx))
+}
+
+// waitServed waits for the accept loops to end.
+func (e *Engine) waitServed(ctx context.Context) error {
 	for _, socket := range e.sockets {
-		<-socket.served
+		select {
+		case <-socket.served:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
 	}
-	return err
+	return nil
 }
 
 func closeAll(sockets map[socketKey]*openSocket) {
@@ -185,7 +225,7 @@ func (e *Engine) Listeners() []ListenerStatus {
 	var list []ListenerStatus
 	for _, l := range e.config.Snapshot().Listeners() {
 		status := ListenerStatus{
-			Name: l.Name, Address: l.AddrPort(), Problem: e.problems[l.Name],
+			Name: l.Name, Address: l.AddrPort(), Problem: e.problems[l.Name].detail,
 			Connections: e.inbound.Limits.Connections(l.Name),
 		}
 		if socket := e.sockets[keyOf(l)]; socket != nil {
@@ -196,15 +236,14 @@ func (e *Engine) Listeners() []ListenerStatus {
 	return list
 }
 
-// errNoListener is the reason of a generation without any listener that serves.
-var errNoListener = errors.New("no listener serves")
-
-// Ready returns nil while every configured listener serves.
+// Ready returns nil while mail can come in: while a listener serves, or none is
+// configured. What does not serve is in the status.
 func (e *Engine) Ready() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if len(e.problems) > 0 || e.current.Load() == nil {
-		return errNoListener
+	running := e.current.Load()
+	if running == nil || len(running.handlers) == 0 && len(e.problems) > 0 {
+		return errors.New("no listener serves")
 	}
 	return nil
 }

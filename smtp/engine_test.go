@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -134,12 +135,62 @@ func TestTakenPortAtStartKeepsTheRestServing(t *testing.T) {
 		t.Errorf("the good listener greeted with %d", got)
 	}
 	status := service.Status()
-	if status.Applied == status.Committed || len(status.Problems) != 1 || status.Problems[0].Part != "listener bad" {
+	if status.Applied != status.Committed || len(status.Problems) != 1 || status.Problems[0].Part != "listener bad" {
 		t.Errorf("status %+v", status)
 	}
-	if e.Ready() == nil {
-		t.Error("ready while a listener does not serve")
+	if err := e.Ready(); err != nil {
+		t.Errorf("not ready while a listener serves: %v", err)
 	}
+	// Changes take effect although the other listener still cannot start.
+	revision := put(t, service, policy.Listener{
+		Name: "good", Kind: policy.ListenerPublic, Protocol: policy.ProtocolSMTP, Address: "127.0.0.1", HostName: "changed.example.com",
+	})
+	e.Start(t.Context())
+	if status := service.Status(); status.Applied != revision || len(status.Problems) != 1 {
+		t.Errorf("status after a change %+v", status)
+	}
+	if got := smtptest.Dial(t, address(t, e, "good")).Expect(220); !strings.Contains(got.Text(), "changed.example.com") {
+		t.Errorf("greeted with %s", got)
+	}
+}
+
+func TestNoListenerThatServesIsNotReady(t *testing.T) {
+	e, _ := newEngine(t, listener("bad", taken(t)))
+	e.Start(t.Context())
+	if e.Ready() == nil {
+		t.Error("ready while no listener serves")
+	}
+}
+
+// A connection that is accepted while everything ends is closed, and the stop
+// does not wait for ever.
+func TestStopUnderAFloodOfConnections(t *testing.T) {
+	e, _ := newEngine(t, listener("one", 0))
+	e.Start(t.Context())
+	addr := address(t, e, "one")
+	ended := make(chan struct{})
+	var flood sync.WaitGroup
+	for range 4 {
+		flood.Go(func() {
+			for {
+				select {
+				case <-ended:
+					return
+				default:
+				}
+				if conn, err := net.Dial("tcp", addr); err == nil {
+					_ = conn.Close()
+				}
+			}
+		})
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), smtptest.Timeout)
+	defer cancel()
+	if err := e.Stop(ctx); err != nil {
+		t.Errorf("stop: %v", err)
+	}
+	close(ended)
+	flood.Wait()
 }
 
 func TestRevisionThatCannotBeAppliedLeavesTheOldOneServing(t *testing.T) { // B70
@@ -149,7 +200,9 @@ func TestRevisionThatCannotBeAppliedLeavesTheOldOneServing(t *testing.T) { // B7
 	addr := address(t, e, "one")
 	before := service.Status().Applied
 	put(t, service, listener("bad", port))
-	e.Start(t.Context())
+	for range 3 { // as the ticker does
+		e.Start(t.Context())
+	}
 	if status := service.Status(); status.Applied != before || len(status.Problems) != 1 {
 		t.Errorf("status %+v", status)
 	}

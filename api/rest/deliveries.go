@@ -45,6 +45,8 @@ type AttemptResult struct {
 	Recipient int `json:"recipient"`
 	// Outcome says how it ended.
 	Outcome delivery.Outcome `json:"outcome"`
+	// DSN says that the peer has taken over what the sender wants to hear of.
+	DSN bool `json:"dsn"`
 }
 
 // Delivery is a finished message: every recipient was delivered, bounced or deleted. Its content is gone.
@@ -106,7 +108,7 @@ func showAttempt(r delivery.RecordedAttempt) Attempt {
 	}
 	shown.Decision.Reasons = orEmpty(shown.Decision.Reasons)
 	for _, result := range r.Results {
-		shown.Results = append(shown.Results, AttemptResult(result))
+		shown.Results = append(shown.Results, AttemptResult{result.Recipient, result.Outcome, result.DSN})
 	}
 	return shown
 }

@@ -25,6 +25,10 @@ type DestinationControl struct {
 	MaxConnections int `json:"max_connections,omitempty" minimum:"0" maximum:"1000"`
 	// MessagesPerConnection is how many messages go over one connection.
 	MessagesPerConnection int `json:"messages_per_connection,omitempty" minimum:"0" maximum:"1000000"`
+	// RecipientRate is how many recipients of the destination are tried in how many minutes; zero recipients lift an inherited limit.
+	RecipientRate *policy.RecipientRate `json:"recipients_per_minutes,omitempty"`
+	// LimitPer says what the limits on connections and recipients are for: all mail of a recipient domain, or each address of its hosts.
+	LimitPer policy.LimitScope `json:"limit_per,omitempty" swaggertype:"string" enums:"domain,mx_address"`
 	// BounceAtOnce bounces mail instead of deferring it when mandatory TLS fails (B28).
 	BounceAtOnce bool `json:"bounce_at_once,omitempty"`
 	// OverrideRemotePolicy lifts what the domain demands by MTA-STS and DANE, never REQUIRETLS (B26).

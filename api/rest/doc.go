@@ -31,12 +31,16 @@
 //	@tag.description	Listeners, who may connect to them, and what they may do.
 //	@tag.name		Sending
 //	@tag.description	Where mail goes, and how it must be encrypted.
+//	@tag.name		Inspection
+//	@tag.description	Who judges the content of messages.
 //	@tag.name		STARTTLS lists
 //	@tag.description	Exceptions from the rules, in both directions.
 //	@tag.name		Settings
 //	@tag.description	The switches of the gateway.
 //	@tag.name		Messages
 //	@tag.description	The queue, what is done to it, and what became of finished messages.
+//	@tag.name		Reports
+//	@tag.description	What became of TLS over time.
 //	@tag.name		Certificates
 //	@tag.description	The digital identity of the gateway.
 //	@tag.name		Accounts

@@ -163,6 +163,8 @@ func TestExamplesOfRequestsAreStrictlyValid(t *testing.T) {
 	check("Status", decodeOnly[Status])
 	check("Version", decodeOnly[Version])
 	check("ListenerSummary", decodeOnly[ListenerSummary])
+	check("ContentFilterTest", decodeOnly[ContentFilterTest])
+	check("ContentFilterVerdict", decodeOnly[ContentFilterVerdict])
 }
 
 func decodeOnly[T any](data []byte) error { return second(decodeStrict[T](data)) }

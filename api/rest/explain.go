@@ -36,6 +36,8 @@ type DestinationExplanation struct {
 	MX *MXEvidence `json:"mx,omitempty"`
 	// Control is the destination control with inheritance resolved (B21).
 	Control DestinationControl `json:"destination_control" validate:"required"`
+	// TrustAnchors are the names of the trust anchors that count beside the roots of the system (B23).
+	TrustAnchors []string `json:"trust_anchors" validate:"required"`
 	// ControlOrigins say where each field of the destination control comes from.
 	ControlOrigins []FieldOrigin `json:"destination_control_origins" validate:"required"`
 	// LeftOut says which next hops are not tried because DNS leads back to this system (B33).
@@ -80,6 +82,8 @@ type MXRecord struct {
 type CandidateExplanation struct {
 	// Host is its name.
 	Host string `json:"host" validate:"required"`
+	// ServerProfile is the server profile that names the host; absent where none does (B32).
+	ServerProfile string `json:"server_profile,omitempty"`
 	// Address with the port; absent where the look-up failed.
 	Address string `json:"address,omitempty"`
 	// Preference counts the tiers of next hops, from 1; those of one tier take turns by chance.
@@ -221,6 +225,7 @@ func showDestination(d probe.Destination) *DestinationExplanation {
 	shown := &DestinationExplanation{
 		Domain: d.Domain, Revision: d.Revision, TLSSettings: TLSSettings(d.TLS), Control: DestinationControl(d.Control),
 		ControlOrigins: []FieldOrigin{}, MX: showMX(d.MX), LeftOut: d.LeftOut, Outcome: d.Outcome, Candidates: []CandidateExplanation{},
+		TrustAnchors: orEmpty(d.TrustAnchors),
 	}
 	if d.Route != nil {
 		route := Route(*d.Route)
@@ -250,7 +255,7 @@ func showMX(mx *probe.MX) *MXEvidence {
 
 func showCandidate(c probe.Candidate) CandidateExplanation {
 	shown := CandidateExplanation{
-		Host: c.Host, Address: c.Address, Preference: c.Preference, Resting: c.Resting, Problem: c.Problem,
+		Host: c.Host, ServerProfile: c.ServerProfile, Address: c.Address, Preference: c.Preference, Resting: c.Resting, Problem: c.Problem,
 		NoTLSHost: c.OneHourListed, Ladder: []LadderRung{},
 	}
 	if c.Address != "" {
@@ -287,6 +292,8 @@ func summaryOfDecision(d policy.Decision) string {
 		return "Mail leaves encrypted, or not at all; the certificate is not checked."
 	case d.Level == policy.TLSNone:
 		return "Mail leaves in clear: STARTTLS is not used."
+	case d.ClearAfterFailedTLS:
+		return "Mail leaves encrypted where TLS succeeds, in clear where it does not."
 	}
 	return "Mail leaves encrypted where the host offers STARTTLS, in clear where it does not."
 }

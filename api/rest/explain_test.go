@@ -24,6 +24,7 @@ type probes struct {
 	found        probe.Verification
 	asked        []probe.Question
 	refusal      error
+	inspection   probe.Inspection
 }
 
 func (p *probes) destination(_ context.Context, name mailaddr.DomainName) probe.Destination {

@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -41,8 +42,10 @@ type fixture struct {
 	queue   *memoryQueue
 	hosts   *oneHour
 	probes  *probes
+	reports *reports
 	alerts  *alert.Service
 	metered sync.Map // of operation and status, such as "getStatus 200"
+	secrets *memorySecrets
 	reasons []string
 }
 
@@ -53,6 +56,8 @@ func newFixture(t *testing.T) *fixture {
 	f.certs = newCertificates()
 	f.people = newAccounts()
 	f.queue, f.hosts, f.probes = newQueue(), new(oneHour), new(probes)
+	f.reports = newReports()
+	f.secrets = new(memorySecrets)
 	f.alerts = newAlerts(t)
 	f.api = New(f.parts())
 	f.server = httptest.NewServer(f.api.Handler())
@@ -70,9 +75,11 @@ func (f *fixture) parts() Config {
 		Certificates: f.certs, CertificateWriter: f.certs,
 		Tokens: f.people, Administrators: f.people,
 		Messages: f.queue, MessageActor: f.queue, OneHourList: f.hosts, Alerts: f.alerts,
+		Destinations: newDestinations(), TLSReports: f.reports,
 		Listeners: func() []ListenerStatus {
 			return []ListenerStatus{{Name: "inbound", Address: "127.0.0.1:2525", Connections: 3}, {Name: "outbound", Address: "127.0.0.1:0", Problem: "the port is taken"}}
 		},
+		Secrets: f.secrets, TestCoreProfile: f.probes.core,
 		ExplainDestination: f.probes.destination, ExplainClient: f.probes.client,
 		ExplainMessage: f.probes.message, Verify: f.probes.verify,
 		NotReady: func(context.Context) []string { return f.reasons },
@@ -205,6 +212,29 @@ func example(t *testing.T, name string) string {
 	return string(data)
 }
 
+// memorySecrets keeps secrets in memory; ids are positions from 1.
+type memorySecrets struct {
+	mu     sync.Mutex
+	values []string
+}
+
+func (m *memorySecrets) Put(_ context.Context, value string) (string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.values = append(m.values, value)
+	return strconv.Itoa(len(m.values)), nil
+}
+
+func (m *memorySecrets) Get(_ context.Context, id string) (string, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	n, err := strconv.Atoi(id)
+	if err != nil || n < 1 || n > len(m.values) {
+		return "", domain.E(domain.NotFound, "there is no secret %q", id)
+	}
+	return m.values[n-1], nil
+}
+
 // newCertificates returns the real service on a store in memory.
 func newCertificates() *certificate.Service {
 	store := &memoryCertificates{pairs: map[string]certificate.KeyPair{}}
@@ -295,3 +325,13 @@ func (m *memoryCertificates) Delete(_ context.Context, id string, _ certificate.
 }
 
 func (*memoryCertificates) Bindings(context.Context, string) ([]string, error) { return nil, nil }
+
+// value returns the secret with the id.
+func (m *memorySecrets) value(t *testing.T, id string) string {
+	t.Helper()
+	value, err := m.Get(t.Context(), id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return value
+}

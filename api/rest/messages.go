@@ -47,7 +47,7 @@ type Message struct {
 	EightBit bool `json:"eight_bit,omitempty"`
 	// UTF8 is whether addresses or headers need SMTPUTF8.
 	UTF8 bool `json:"smtputf8,omitempty"`
-	// RequireTLS is the REQUIRETLS flag (B58).
+	// RequireTLS is the REQUIRETLS flag that the client set, for all recipients (B58).
 	RequireTLS bool `json:"require_tls,omitempty"`
 	// Listener is the name of the listener that took the message; empty for the gateway's own.
 	Listener string `json:"listener"`
@@ -71,6 +71,8 @@ type Recipient struct {
 	Index int `json:"index"`
 	// Address of the recipient.
 	Address string `json:"address" validate:"required"`
+	// RequireTLS is the REQUIRETLS flag of this recipient, by its address or by a content filter (B55).
+	RequireTLS bool `json:"require_tls,omitempty"`
 	// State is queued until the recipient is settled.
 	State string `json:"state" validate:"required" enums:"queued,delivered,bounced,deleted"`
 	// Attempts is how many tries there were.
@@ -203,7 +205,7 @@ func stateOf(m *delivery.Message) string {
 }
 
 func showRecipient(r delivery.Recipient) Recipient {
-	shown := Recipient{Index: r.Index, Address: r.Address.String(), State: r.State.String(), Attempts: r.Attempts}
+	shown := Recipient{Index: r.Index, Address: r.Address.String(), RequireTLS: r.RequireTLS, State: r.State.String(), Attempts: r.Attempts}
 	if !r.State.Final() && !r.NextAttempt.IsZero() {
 		next := r.NextAttempt.UTC()
 		shown.NextAttemptAt = &next

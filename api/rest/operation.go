@@ -40,9 +40,15 @@ func (a *API) operations() []operation {
 		a.domainsOperations(),
 		a.destinationControlsOperations(),
 		a.mailRoutesOperations(),
+		a.serverProfilesOperations(),
+		a.trustAnchorsOperations(),
 		a.starttlsExemptionsOperations(),
 		a.starttlsRequirementsOperations(),
 		a.settingsOperations(),
+		a.requireTLSSettingsOperations(),
+		a.contentFiltersOperations(),
+		a.coreProfilesOperations(),
+		a.inspectionSettingsOperations(),
 		a.noTLSHostsOperations(),
 		a.certificatesOperations(),
 		a.tokensOperations(),
@@ -50,6 +56,8 @@ func (a *API) operations() []operation {
 		a.messagesOperations(),
 		a.messageActionsOperations(),
 		a.deliveriesOperations(),
+		a.destinationsOperations(),
+		a.tlsReportOperations(),
 		a.explainOperations(),
 		a.verifyOperations(),
 		a.alertsOperations(),
@@ -85,7 +93,7 @@ func (a *API) guarded(o operation) echo.HandlerFunc {
 		if err := checkQuery(c, o.query); err != nil {
 			return err
 		}
-		if err := checkAccept(c.Request(), mediaJSON); err != nil {
+		if _, err := negotiate(c.Request(), o.mediaTypes()...); err != nil {
 			return err
 		}
 		return o.handler(c)

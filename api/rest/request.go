@@ -65,32 +65,42 @@ func checkContentType(header http.Header, mediaTypes []string) error {
 	return nil
 }
 
-// checkAccept makes sure that the caller takes the media type (RFC 9110
-// §12.5.1). No Accept header means that everything is welcome.
-func checkAccept(r *http.Request, mediaType string) error {
+// negotiate returns the media type that the caller likes best; among equals the
+// first one (RFC 9110 §12.5.1). No Accept header means that everything is
+// welcome.
+func negotiate(r *http.Request, offers ...string) (string, error) {
 	lines := r.Header.Values("Accept")
-	if len(lines) == 0 || accepts(strings.Join(lines, ","), mediaType) {
-		return nil
+	if len(lines) == 0 {
+		return offers[0], nil
 	}
-	return &httpError{problemAcceptable, "this resource is available as " + mediaType + " only"}
+	best, chosen := 0.0, ""
+	for _, offer := range offers {
+		if q := quality(strings.Join(lines, ","), offer); q > best {
+			best, chosen = q, offer
+		}
+	}
+	if chosen == "" {
+		return "", &httpError{problemAcceptable, "this resource is available as " + strings.Join(offers, ", ") + " only"}
+	}
+	return chosen, nil
 }
 
-// accepts finds the most specific range that covers the media type and reports
-// whether its weight is above zero.
-func accepts(accept, mediaType string) bool {
+// quality finds the most specific range that covers the media type and returns
+// its weight; 0 where none does.
+func quality(accept, mediaType string) float64 {
 	major, _, _ := strings.Cut(mediaType, "/")
 	ranges := [...]string{"*/*", major + "/*", mediaType}
-	best, welcome := -1, false
+	best, q := -1, 0.0
 	for part := range strings.SplitSeq(accept, ",") {
 		name, parameters, err := mime.ParseMediaType(part)
 		if err != nil {
 			continue
 		}
 		if specific := slices.Index(ranges[:], name); specific > best {
-			best, welcome = specific, weight(parameters) > 0
+			best, q = specific, weight(parameters)
 		}
 	}
-	return welcome
+	return q
 }
 
 // weight is the q of a media range; what cannot be read counts as 1.

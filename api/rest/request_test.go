@@ -26,7 +26,7 @@ func TestAccepts(t *testing.T) {
 		"application/vnd.other+json, text/*;q=0.9": false,
 	}
 	for accept, want := range tests {
-		if got := accepts(accept, mediaJSON); got != want {
+		if got := quality(accept, mediaJSON) > 0; got != want {
 			t.Errorf("%q: %v, want %v", accept, got, want)
 		}
 	}
@@ -36,7 +36,12 @@ func FuzzAccepts(f *testing.F) {
 	for _, seed := range []string{"*/*", "application/json;q=0.1, text/*", ";", "a/b;q=NaN"} {
 		f.Add(seed)
 	}
-	f.Fuzz(func(_ *testing.T, accept string) { accepts(accept, mediaJSON) })
+	f.Fuzz(func(t *testing.T, accept string) {
+		chosen, err := negotiate(&http.Request{Header: http.Header{"Accept": {accept}}}, mediaJSON, mediaCSV)
+		if (err == nil) != (chosen == mediaJSON || chosen == mediaCSV) {
+			t.Errorf("%q: %q, %v", accept, chosen, err)
+		}
+	})
 }
 
 func FuzzCredentials(f *testing.F) {

@@ -35,6 +35,21 @@ type resource[T any] struct {
 	// document that does not say its own name gets the key's.
 	read func(key string, document T) config.Value
 	show func(config.Value) T
+	// seal, where a kind has it, takes secrets out of a document that is about to
+	// be read, in favour of references; current is the value as it is stored, nil
+	// where there is none.
+	seal func(ctx context.Context, document T, current config.Value) (T, error)
+}
+
+// value makes the domain's value of a document.
+func (r resource[T]) value(c echo.Context, key string, document T, current config.Value) (config.Value, error) {
+	if r.seal != nil {
+		var err error
+		if document, err = r.seal(c.Request().Context(), document, current); err != nil {
+			return nil, err
+		}
+	}
+	return r.read(key, document), nil
 }
 
 func (r resource[T]) keyOf(c echo.Context) (string, error) {
@@ -97,13 +112,16 @@ func (r resource[T]) put(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	current, _, err := r.api.config.Get(c.Request().Context(), r.kind, key)
+	current, stored, err := r.api.config.Get(c.Request().Context(), r.kind, key)
 	exists := err == nil
 	if err != nil && domain.KindOf(err) != domain.NotFound {
 		return err
 	}
-	edit := config.Edit{Kind: r.kind, Key: key, Value: r.read(key, document)}
+	edit := config.Edit{Kind: r.kind, Key: key}
 	if edit.IfMatch, edit.IfNoneMatch, err = preconditions(c, current.ETag, exists); err != nil {
+		return err
+	}
+	if edit.Value, err = r.value(c, key, document, stored); err != nil {
 		return err
 	}
 	if exists {
@@ -153,7 +171,10 @@ func (r resource[T]) patchOnce(c echo.Context, key string, patch []byte) error {
 	if err != nil {
 		return err
 	}
-	edit := config.Edit{Kind: r.kind, Key: key, Value: r.read(key, document), IfMatch: item.ETag}
+	edit := config.Edit{Kind: r.kind, Key: key, IfMatch: item.ETag}
+	if edit.Value, err = r.value(c, key, document, value); err != nil {
+		return err
+	}
 	return r.write(c, edit, http.StatusOK)
 }
 

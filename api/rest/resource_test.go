@@ -17,11 +17,14 @@ import (
 func TestLifeOfAResource(t *testing.T) {
 	resources := []struct{ schema, path, other string }{
 		{"DestinationControl", "/destination-controls/partner.example", "/destination-controls/OTHER.example"},
+		{"ServerProfile", "/server-profiles/smarthost", "/server-profiles/other"},
+		{"TrustAnchor", "/trust-anchors/partner-authority", "/trust-anchors/other"},
 		{"Route", "/routes/.internal.example", "/routes/ALL"},
 		{"STARTTLSExemption", "/starttls-exemptions/192.0.2.0%2F24", "/starttls-exemptions/192.0.2.1"},
 		{"STARTTLSRequirement", "/starttls-requirements/mx.partner.example", "/starttls-requirements/.example"},
 		{"HostedDomain", "/domains/example.com", "/domains/example.org"},
 		{"MailFlowPolicy", "/mail-flow-policies/SPECIAL", "/mail-flow-policies/OTHER"},
+		{"CoreProfile", "/inspection-profiles/first", "/inspection-profiles/second"},
 		{"Listener", "/listeners/second", "/listeners/third"},
 		{"SenderGroup", "/listeners/inbound/sender-groups/PARTNERS", "/listeners/inbound/sender-groups/OTHERS"},
 	}
@@ -29,6 +32,9 @@ func TestLifeOfAResource(t *testing.T) {
 		t.Run(r.schema, func(t *testing.T) {
 			f := newFixture(t)
 			path, document := basePath+r.path, withoutName(t, example(t, r.schema))
+			if r.schema == "Route" { // one of its next hops
+				f.call("PUT", basePath+"/server-profiles/smarthost", example(t, "ServerProfile")).want(http.StatusCreated)
+			}
 
 			f.call("GET", path, "").want(http.StatusNotFound)
 			f.call("PUT", path, document, "If-Match", "*").want(http.StatusPreconditionFailed)
@@ -93,6 +99,7 @@ func TestSettings(t *testing.T) {
 	for path, schema := range map[string]string{
 		"/settings/tls": "TLSSettings", "/settings/queue": "QueueSettings",
 		"/settings/dns": "DNSSettings", "/settings/outbound": "OutboundSettings",
+		"/settings/inspection": "InspectionSettings",
 	} {
 		t.Run(schema, func(t *testing.T) {
 			f := newFixture(t)
@@ -112,7 +119,7 @@ func TestSettings(t *testing.T) {
 func TestAllSettings(t *testing.T) {
 	f := newFixture(t)
 	all := decoded[map[string]json.RawMessage](f.call("GET", "/api/v1/settings", "").want(http.StatusOK))
-	for _, section := range []string{"tls", "queue", "dns", "outbound"} {
+	for _, section := range []string{"tls", "queue", "dns", "outbound", "inspection"} {
 		one := f.call("GET", "/api/v1/settings/"+section, "").want(http.StatusOK)
 		if string(all[section])+"\n" != string(one.body) {
 			t.Errorf("%s: %s, alone %s", section, all[section], one.body)

@@ -1,15 +1,10 @@
 package rest
 
 import (
-	"errors"
-	"fmt"
 	"net/http"
-	"slices"
-	"strings"
 
 	"github.com/labstack/echo/v4"
 
-	"postern/domain"
 	"postern/domain/account"
 	"postern/domain/config"
 	"postern/domain/policy"
@@ -36,21 +31,36 @@ type SenderGroup struct {
 func newSenderGroups(a *API) resource[SenderGroups] {
 	return resource[SenderGroups]{
 		api: a, kind: config.KindHostAccessTable, param: "name", key: nameKey,
-		read: func(key string, g SenderGroups) config.Value {
-			table := policy.HostAccessTable{Listener: key}
-			for _, group := range g.Groups {
-				table.Groups = append(table.Groups, policy.SenderGroup(group))
-			}
-			return table
-		},
-		show: func(v config.Value) SenderGroups {
-			groups := SenderGroups{Groups: []SenderGroup{}}
-			for _, group := range v.(policy.HostAccessTable).Groups {
-				groups.Groups = append(groups.Groups, SenderGroup(group))
-			}
-			return groups
-		},
+		read: func(key string, g SenderGroups) config.Value { return readSenderGroups(key, g.Groups) },
+		show: func(v config.Value) SenderGroups { return SenderGroups{showSenderGroups(v)} },
 	}
+}
+
+func newSenderGroupMembers(a *API) orderedList[SenderGroup] {
+	return orderedList[SenderGroup]{
+		api: a, kind: config.KindHostAccessTable, param: "group", noun: "sender group", pointer: "/sender_groups",
+		key:    func(c echo.Context) (string, error) { return pathParam(c, "name") },
+		nameOf: func(g *SenderGroup) *string { return &g.Name },
+		place:  func(length int) int { return max(0, length-1) }, // before ALL
+		open:   showSenderGroups,
+		close:  readSenderGroups,
+	}
+}
+
+func readSenderGroups(listener string, groups []SenderGroup) config.Value {
+	table := policy.HostAccessTable{Listener: listener}
+	for _, group := range groups {
+		table.Groups = append(table.Groups, policy.SenderGroup(group))
+	}
+	return table
+}
+
+func showSenderGroups(v config.Value) []SenderGroup {
+	groups := []SenderGroup{}
+	for _, group := range v.(policy.HostAccessTable).Groups {
+		groups = append(groups, SenderGroup(group))
+	}
+	return groups
 }
 
 func (a *API) senderGroupsOperations() []operation {
@@ -101,16 +111,7 @@ func (a *API) replaceSenderGroups(c echo.Context) error { return a.senderGroups.
 //	@Router		/listeners/{name}/sender-groups/{group} [get]
 //	@x-shape	"read"
 //	@x-role		"viewer"
-func (a *API) getSenderGroup(c echo.Context) error {
-	e, err := a.groupEdit(c)
-	if err != nil {
-		return err
-	}
-	if !e.exists() {
-		return e.notFound()
-	}
-	return replyTagged(c, e.tag(), e.group())
-}
+func (a *API) getSenderGroup(c echo.Context) error { return a.senderGroupMembers.get(c) }
 
 // replaceSenderGroup godoc
 //
@@ -126,18 +127,7 @@ func (a *API) getSenderGroup(c echo.Context) error {
 //	@Router			/listeners/{name}/sender-groups/{group} [put]
 //	@x-shape		"replace"
 //	@x-role			"admin"
-func (a *API) replaceSenderGroup(c echo.Context) error {
-	group, err := readJSON[SenderGroup](c)
-	if err != nil {
-		return err
-	}
-	return a.editGroup(c, func(e *groupEdit) error {
-		if group.Name == "" {
-			group.Name = e.name
-		}
-		return e.put(group)
-	})
-}
+func (a *API) replaceSenderGroup(c echo.Context) error { return a.senderGroupMembers.put(c) }
 
 // patchSenderGroup godoc
 //
@@ -152,22 +142,7 @@ func (a *API) replaceSenderGroup(c echo.Context) error {
 //	@Router		/listeners/{name}/sender-groups/{group} [patch]
 //	@x-shape	"patch"
 //	@x-role		"admin"
-func (a *API) patchSenderGroup(c echo.Context) error {
-	patch, err := readBody(c, mediaMergePatch)
-	if err != nil {
-		return err
-	}
-	return a.editGroup(c, func(e *groupEdit) error {
-		if !e.exists() {
-			return e.notFound()
-		}
-		patched, err := mergePatch(e.group(), patch)
-		if err != nil {
-			return err
-		}
-		return e.put(patched)
-	})
-}
+func (a *API) patchSenderGroup(c echo.Context) error { return a.senderGroupMembers.patch(c) }
 
 // deleteSenderGroup godoc
 //
@@ -180,152 +155,4 @@ func (a *API) patchSenderGroup(c echo.Context) error {
 //	@Router		/listeners/{name}/sender-groups/{group} [delete]
 //	@x-shape	"delete"
 //	@x-role		"admin"
-func (a *API) deleteSenderGroup(c echo.Context) error {
-	return a.editGroup(c, func(e *groupEdit) error {
-		if !e.exists() {
-			return e.notFound()
-		}
-		e.table.Groups = slices.Delete(slices.Clone(e.table.Groups), e.at, e.at+1)
-		e.deleted = true
-		return nil
-	})
-}
-
-// groupEdit is one sender group of a host access table under work. The group is
-// a resource of its own to callers, and a part of the table to the
-// configuration.
-type groupEdit struct {
-	table    policy.HostAccessTable
-	tableTag string
-	name     string
-	at       int // place of the group; where it is missing, its place to be
-	found    bool
-	deleted  bool
-}
-
-func (a *API) groupEdit(c echo.Context) (*groupEdit, error) {
-	listener, err := pathParam(c, "name")
-	if err != nil {
-		return nil, err
-	}
-	name, err := pathParam(c, "group")
-	if err != nil {
-		return nil, err
-	}
-	item, value, err := a.config.Get(c.Request().Context(), config.KindHostAccessTable, listener)
-	if err != nil {
-		return nil, err
-	}
-	e := &groupEdit{table: value.(policy.HostAccessTable), tableTag: item.ETag, name: name}
-	e.at = slices.IndexFunc(e.table.Groups, func(g policy.SenderGroup) bool { return g.Name == name })
-	e.found = e.at >= 0
-	if !e.found {
-		e.at = max(0, len(e.table.Groups)-1)
-	}
-	return e, nil
-}
-
-func (e *groupEdit) exists() bool { return e.found }
-
-func (e *groupEdit) notFound() error {
-	return domain.E(domain.NotFound, "listener %q has no sender group %q", e.table.Listener, shorten(e.name, 100))
-}
-
-func (e *groupEdit) group() SenderGroup { return SenderGroup(e.table.Groups[e.at]) }
-
-// tag is the entity tag of the group by itself; empty where it is missing.
-func (e *groupEdit) tag() string {
-	if !e.found {
-		return ""
-	}
-	return config.ETagOf(mustJSON(e.group()))
-}
-
-func (e *groupEdit) put(group SenderGroup) error {
-	if group.Name != e.name {
-		return domain.Faults{{Pointer: "/name", Message: "is not the name in the path"}}.Err()
-	}
-	groups := slices.Clone(e.table.Groups)
-	if !e.found {
-		groups = slices.Insert(groups, e.at, policy.SenderGroup{})
-	}
-	groups[e.at] = policy.SenderGroup(group)
-	e.table.Groups = groups
-	return nil
-}
-
-// editGroup reads the table, lets change alter one group, and commits. The
-// caller's preconditions are about the group; that of the commit is about the
-// table, so another writer in between makes it start again.
-func (a *API) editGroup(c echo.Context, change func(*groupEdit) error) (err error) {
-	for range patchTries {
-		err = a.editGroupOnce(c, change)
-		if !errors.Is(err, errTableMoved) {
-			return err
-		}
-	}
-	return domain.E(domain.Unavailable, "other changes to the sender groups keep coming between")
-}
-
-// errTableMoved says that the table, not the group, changed meanwhile.
-var errTableMoved = errors.New("the host access table was changed meanwhile")
-
-func (a *API) editGroupOnce(c echo.Context, change func(*groupEdit) error) error {
-	e, err := a.groupEdit(c)
-	if err != nil {
-		return err
-	}
-	if _, _, err := preconditions(c, e.tag(), e.exists()); err != nil {
-		return err
-	}
-	if err := change(e); err != nil {
-		return err
-	}
-	result, err := a.commit(c, config.Edit{
-		Kind: config.KindHostAccessTable, Key: e.table.Listener, Value: e.table, IfMatch: e.tableTag,
-	})
-	if domain.KindOf(err) == domain.Stale {
-		return errTableMoved
-	}
-	if err != nil {
-		return e.relativeFaults(err)
-	}
-	return e.reply(c, result)
-}
-
-func (e *groupEdit) reply(c echo.Context, result config.Result) error {
-	if e.deleted {
-		return c.NoContent(http.StatusNoContent)
-	}
-	status := http.StatusOK
-	if !e.found {
-		status = http.StatusCreated
-		c.Response().Header().Set("Location", c.Request().URL.EscapedPath())
-	}
-	setETag(c, config.ETagOf(mustJSON(e.group())))
-	return replyWritten(c, status, e.group(), e.relative(result.Warnings))
-}
-
-// relativeFaults makes the pointers of an error, which are of the table, those
-// of the group that the caller sent.
-func (e *groupEdit) relativeFaults(err error) error {
-	known, ok := errors.AsType[*domain.Error](err)
-	if !ok || len(known.Faults) == 0 {
-		return err
-	}
-	relative := *known
-	relative.Faults = e.relative(known.Faults)
-	return &relative
-}
-
-func (e *groupEdit) relative(faults domain.Faults) (relative domain.Faults) {
-	prefix := fmt.Sprintf("/sender_groups/%d", e.at)
-	for _, fault := range faults {
-		rest, within := strings.CutPrefix(fault.Pointer, prefix)
-		if !within || (rest != "" && rest[0] != '/') {
-			rest = ""
-		}
-		relative.Add(rest, "%s", fault.Message)
-	}
-	return relative
-}
+func (a *API) deleteSenderGroup(c echo.Context) error { return a.senderGroupMembers.delete(c) }

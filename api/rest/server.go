@@ -12,6 +12,7 @@ import (
 	"postern/domain/config"
 	"postern/domain/delivery"
 	"postern/domain/mailaddr"
+	"postern/domain/policy"
 	"postern/domain/probe"
 )
 
@@ -46,6 +47,9 @@ type Config struct {
 	Messages          MessageReader
 	MessageActor      MessageActor
 	OneHourList       OneHourList
+	Destinations      Destinations
+	TLSReports        TLSReports
+	Secrets           config.Secrets
 	Alerts            Alerts
 	// Listeners returns how the listeners are doing, sorted by name.
 	Listeners func() []ListenerStatus
@@ -58,6 +62,8 @@ type Config struct {
 	// Verify talks to hosts as a delivery would, up to MAIL (B71). A question
 	// that cannot be asked is an Invalid error.
 	Verify func(context.Context, probe.Question) (probe.Verification, error)
+	// TestCoreProfile makes a live test (B32).
+	TestCoreProfile func(context.Context, policy.CoreProfile) (probe.Inspection, error)
 	// NotReady returns the reasons why the gateway is not ready; none if it is.
 	NotReady func(context.Context) []string
 }
@@ -80,20 +86,27 @@ type API struct {
 	messages          MessageReader
 	messageActor      MessageActor
 	oneHour           OneHourList
+	destinations      Destinations
+	reports           TLSReports
 	alerts            Alerts
+	secrets           config.Secrets
 	listenerStatus    func() []ListenerStatus
 	explainDomain     func(context.Context, mailaddr.DomainName) probe.Destination
 	explainClient     func(string, netip.Addr) (probe.Client, error)
 	explainMessage    func(context.Context, *delivery.Message) []probe.MessageGroup
 	verify            func(context.Context, probe.Question) (probe.Verification, error)
+	testCore          func(context.Context, policy.CoreProfile) (probe.Inspection, error)
 	notReady          func(context.Context) []string
 
 	listeners            resource[Listener]
 	senderGroups         resource[SenderGroups]
+	senderGroupMembers   orderedList[SenderGroup]
 	mailFlowPolicies     resource[MailFlowPolicy]
 	domains              resource[HostedDomain]
 	destinationControls  resource[DestinationControl]
 	mailRoutes           resource[Route]
+	serverProfiles       resource[ServerProfile]
+	trustAnchors         resource[TrustAnchor]
 	starttlsExemptions   resource[STARTTLSExemption]
 	starttlsRequirements resource[STARTTLSRequirement]
 	tlsSettings          resource[TLSSettings]
@@ -102,6 +115,11 @@ type API struct {
 	outboundSettings     resource[OutboundSettings]
 	alertSettings        resource[AlertSettings]
 	alertRecipients      resource[AlertRecipient]
+	requireTLSSettings   resource[RequireTLSSettings]
+	contentFilters       resource[ContentFilters]
+	contentFilterMembers orderedList[ContentFilter]
+	coreProfiles         resource[CoreProfile]
+	inspectionSettings   resource[InspectionSettings]
 
 	measure func(operation string, status int, took time.Duration)
 	rates   *rateLimiter
@@ -116,8 +134,10 @@ func New(c Config) *API {
 		certificates: c.Certificates, certificateWriter: c.CertificateWriter,
 		tokens: c.Tokens, administrators: c.Administrators,
 		messages: c.Messages, messageActor: c.MessageActor, oneHour: c.OneHourList, alerts: c.Alerts,
+		destinations: c.Destinations, reports: c.TLSReports,
 		listenerStatus: c.Listeners, explainDomain: c.ExplainDestination, explainClient: c.ExplainClient,
 		explainMessage: c.ExplainMessage, verify: c.Verify, notReady: c.NotReady,
+		secrets: c.Secrets, testCore: c.TestCoreProfile,
 		measure: c.Measure, rates: newRateLimiter(c.Now), echo: echo.New(),
 	}
 	a.makeResources()
@@ -130,10 +150,13 @@ func New(c Config) *API {
 func (a *API) makeResources() {
 	a.listeners = newListeners(a)
 	a.senderGroups = newSenderGroups(a)
+	a.senderGroupMembers = newSenderGroupMembers(a)
 	a.mailFlowPolicies = newMailFlowPolicies(a)
 	a.domains = newDomains(a)
 	a.destinationControls = newDestinationControls(a)
 	a.mailRoutes = newMailRoutes(a)
+	a.serverProfiles = newServerProfiles(a)
+	a.trustAnchors = newTrustAnchors(a)
 	a.starttlsExemptions = newSTARTTLSExemptions(a)
 	a.starttlsRequirements = newSTARTTLSRequirements(a)
 	a.tlsSettings = newTLSSettings(a)
@@ -142,6 +165,11 @@ func (a *API) makeResources() {
 	a.outboundSettings = newOutboundSettings(a)
 	a.alertSettings = newAlertSettings(a)
 	a.alertRecipients = newAlertRecipients(a)
+	a.requireTLSSettings = newRequireTLSSettings(a)
+	a.contentFilters = newContentFilters(a)
+	a.contentFilterMembers = newContentFilterMembers(a)
+	a.coreProfiles = newCoreProfiles(a)
+	a.inspectionSettings = newInspectionSettings(a)
 }
 
 // Handler returns the API as a handler for every path that it has; all other

@@ -66,6 +66,10 @@ type Settings struct {
 	Outbound OutboundSettings `json:"outbound" validate:"required"`
 	// Alerts says how alerts leave the gateway.
 	Alerts AlertSettings `json:"alerts" validate:"required"`
+	// RequireTLS are the switches of REQUIRETLS.
+	RequireTLS RequireTLSSettings `json:"requiretls" validate:"required"`
+	// Inspection says whether messages are shown to a MetaDefender Core.
+	Inspection InspectionSettings `json:"inspection" validate:"required"`
 }
 
 func newTLSSettings(a *API) resource[TLSSettings] {
@@ -159,6 +163,8 @@ func (a *API) getSettings(c echo.Context) error {
 	return reply(c, http.StatusOK, Settings{
 		TLS: TLSSettings(s.TLS), Queue: showQueueSettings(s.Queue),
 		DNS: showDNSSettings(s.DNS), Outbound: showOutboundSettings(s.Outbound), Alerts: AlertSettings(s.Alerts),
+		RequireTLS: RequireTLSSettings(s.RequireTLS),
+		Inspection: InspectionSettings(s.Inspection),
 	})
 }
 

@@ -22,6 +22,8 @@ type VerifyRequest struct {
 	Host string `json:"host,omitempty" maxLength:"255"`
 	// Port of the host: 25, 587, or that of a next hop in the domain's route; 25 without one.
 	Port int `json:"port,omitempty" minimum:"1" maximum:"65535"`
+	// ServerProfile names the server profile whose URIs alone are tested (B32); it goes without host.
+	ServerProfile string `json:"server_profile,omitempty" maxLength:"64"`
 	// TimeoutSeconds bounds the test; 60 without a value.
 	TimeoutSeconds int `json:"timeout_seconds,omitempty" minimum:"1" maximum:"60"`
 }
@@ -32,6 +34,8 @@ type TLSVerification struct {
 	Domain string `json:"domain,omitempty"`
 	// Host and port that were asked about.
 	Host string `json:"host,omitempty"`
+	// ServerProfile that was asked about.
+	ServerProfile string `json:"server_profile,omitempty"`
 	// Revision of the configuration that decided.
 	Revision int64 `json:"revision" validate:"required"`
 	// Verdict is what would become of mail.
@@ -69,14 +73,14 @@ type TestConnection struct {
 	// TLS is the state of TLS on the connection.
 	TLS delivery.SessionTLS `json:"tls"`
 	// FailedAt is the stage that ended it; absent where it was ready for MAIL.
-	FailedAt delivery.Stage `json:"failed_at,omitempty" swaggertype:"string" enums:"connect,starttls,verify"`
+	FailedAt delivery.Stage `json:"failed_at,omitempty" swaggertype:"string" enums:"connect,starttls,verify,auth"`
 	// Failure says why.
 	Failure string `json:"failure,omitempty"`
 }
 
 // TestStep is one step of a connection.
 type TestStep struct {
-	// Name is connect, greeting, the verb of a command, handshake or verify.
+	// Name is connect, greeting, the verb of a command, handshake or verify. AUTH stands for the whole exchange.
 	Name string `json:"name" validate:"required"`
 	// OK is whether the step went well; a step that did not may still be no failure, where TLS is not mandatory.
 	OK bool `json:"ok"`
@@ -158,8 +162,8 @@ func (a *API) verifyTLS(c echo.Context) error {
 // question reads the values that strict decoding takes for plain text.
 func (r VerifyRequest) question() (probe.Question, error) {
 	var faults domain.Faults
-	if r.Domain == "" && r.Host == "" {
-		faults.Add("", "name a domain or a host to test")
+	if r.Domain == "" && r.Host == "" && r.ServerProfile == "" {
+		faults.Add("", "name a domain, a host or a server profile to test")
 	}
 	if r.Host == "" && r.Port != 0 {
 		faults.Add("/port", "goes with a host only")
@@ -171,12 +175,12 @@ func (r VerifyRequest) question() (probe.Question, error) {
 	if limit < 0 || limit > probe.MaxVerifyTime {
 		faults.Add("/timeout_seconds", "must be from 1 to 60")
 	}
-	return probe.Question{Domain: r.Domain, Host: r.Host, Port: r.Port, Limit: limit}, faults.Err()
+	return probe.Question{Domain: r.Domain, Host: r.Host, Port: r.Port, ServerProfile: r.ServerProfile, Limit: limit}, faults.Err()
 }
 
 func showVerification(v probe.Verification) TLSVerification {
 	shown := TLSVerification{
-		Domain: v.Domain, Host: v.Host, Revision: v.Revision, Verdict: probe.VerdictOf(v.Outcome),
+		Domain: v.Domain, Host: v.Host, ServerProfile: v.ServerProfile, Revision: v.Revision, Verdict: probe.VerdictOf(v.Outcome),
 		ReadyAt: v.ReadyAt, Outcome: v.Outcome, Candidates: []CandidateVerification{}, CandidatesLeftOff: v.LeftOff,
 	}
 	for _, each := range v.Candidates {

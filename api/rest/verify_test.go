@@ -61,7 +61,7 @@ func TestVerifyTLS(t *testing.T) {
 func TestVerifyRefusesBadQuestions(t *testing.T) {
 	f := newFixture(t)
 	for body, want := range map[string]string{
-		`{}`: "name a domain or a host", `{"domain":"a..b"}`: "/domain", `{"domain":"a.example","port":25}`: "/port",
+		`{}`: "name a domain, a host or a server profile", `{"domain":"a..b"}`: "/domain", `{"domain":"a.example","port":25}`: "/port",
 		`{"host":"a.example","port":70000}`: "/port", `{"host":"a.example","port":-1}`: "/port",
 		`{"domain":"a.example","timeout_seconds":61}`: "/timeout_seconds", `{"domain":"a.example","timeout_seconds":-1}`: "/timeout_seconds",
 	} {
@@ -70,7 +70,7 @@ func TestVerifyRefusesBadQuestions(t *testing.T) {
 			t.Errorf("%s: %s", body, a.body)
 		}
 	}
-	f.call("POST", verifyPath, `{"server_profile":"x"}`).want(http.StatusBadRequest)
+	f.call("POST", verifyPath, `{"profile":"x"}`).want(http.StatusBadRequest)
 	if len(f.probes.asked) > 0 {
 		t.Errorf("asked %+v", f.probes.asked)
 	}

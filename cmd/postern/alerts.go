@@ -11,7 +11,6 @@ import (
 	"postern/domain/policy"
 	"postern/smtp/alertmail"
 	"postern/smtp/outbound"
-	"postern/smtp/tlsverify"
 	"postern/smtp/watch"
 )
 
@@ -27,16 +26,13 @@ type alerts struct {
 // makeAlerts makes them before the queue, whose settlements they hear of.
 func (a *App) makeAlerts(ctx context.Context) error {
 	logger := a.logger.With("log", "alert")
-	trust, err := tlsverify.SystemTrust()
-	if err != nil {
-		return err
-	}
 	mailer := alertmail.NewMailer(outbound.Dependencies{
 		Snapshot: a.config.Snapshot, Resolver: a.resolver, Dialer: new(net.Dialer),
-		Trust:             func() *tlsverify.Trust { return trust },
+		Trust:             a.trust.current.Load,
 		ClientCertificate: a.ring.ClientCertificate(""), LocalAddrs: localAddrs, Logger: logger, Now: time.Now,
 	}, a.newMessageID)
 	a.alerts.dispatcher = alertmail.NewDispatcher(mailer, alertmail.NewWebhook(a.config.Snapshot), logger, time.Now)
+	var err error
 	a.alerts.service, err = alert.NewService(ctx, alert.Dependencies{
 		Store: a.database.Alerts(), Notifier: a.alerts.dispatcher, Now: time.Now, NewID: newTimeOrderedID,
 		Recipients: func() []policy.AlertRecipient { return a.config.Snapshot().AlertRecipients() },

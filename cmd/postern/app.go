@@ -25,13 +25,14 @@ import (
 	"postern/domain/delivery"
 	"postern/domain/event"
 	"postern/domain/mailaddr"
+	"postern/domain/tlsreport"
 	"postern/persistence"
 	"postern/smtp"
 	"postern/smtp/inbound"
 	"postern/smtp/keyring"
 	"postern/smtp/outbound"
 	"postern/smtp/queue"
-	"postern/smtp/tlsverify"
+	"postern/smtp/scan"
 )
 
 // Options are all that is needed before the database opens; everything else is
@@ -62,9 +63,13 @@ type App struct {
 	config       *config.Service
 	certificates *certificate.Service
 	ring         *keyring.Ring
+	secrets      config.Secrets
+	trust        *trust
 	resolver     *resolver
 	oneHour      *outbound.OneHourList
+	statistics   *tlsreport.Recorder
 	deliverer    *outbound.Deliverer
+	inspector    *scan.Inspector
 	queue        *queue.Queue
 	alerts       alerts
 	engine       *smtp.Engine
@@ -86,7 +91,7 @@ func New(ctx context.Context, options Options) (_ *App, err error) {
 		}
 	}()
 	for _, step := range []func(context.Context) error{
-		a.openDatabase, a.makeAccounts, a.makeConfiguration, a.makeOutbound, a.makeInbound, a.makeManagement,
+		a.openDatabase, a.makeAccounts, a.makeConfiguration, a.makeOutbound, a.makeInspection, a.makeInbound, a.makeManagement,
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -156,18 +161,23 @@ func (a *App) newMessageID() delivery.MessageID { return a.ids.Next(time.Now(), 
 func (a *App) makeOutbound(ctx context.Context) error {
 	a.resolver = newResolver(a.config.Snapshot())
 	a.oneHour = outbound.NewOneHourList(time.Now)
-	trust, err := tlsverify.SystemTrust()
-	if err != nil {
-		return err
+	a.secrets = a.database.Secrets(time.Now)
+	var err error
+	if a.trust, err = newTrust(a.config.Snapshot()); err != nil {
+		return domain.Wrap(err, "read the root certificates of the system")
 	}
+	stored := a.database.Queue()
+	a.statistics = tlsreport.NewRecorder(stored, time.Now)
 	a.deliverer = outbound.New(outbound.Dependencies{
 		Snapshot:          a.config.Snapshot,
 		Resolver:          a.resolver,
 		Dialer:            new(net.Dialer),
-		Trust:             func() *tlsverify.Trust { return trust },
+		Trust:             a.trust.current.Load,
+		Secrets:           a.secrets,
 		ClientCertificate: a.ring.ClientCertificate(""),
 		LocalAddrs:        localAddrs,
 		OneHour:           a.oneHour,
+		Observer:          a.statistics,
 		Logger:            a.logger,
 		Now:               time.Now,
 		Timeouts:          outbound.DefaultTimeouts(),
@@ -176,7 +186,6 @@ func (a *App) makeOutbound(ctx context.Context) error {
 	if err := a.makeAlerts(ctx); err != nil {
 		return err
 	}
-	stored := a.database.Queue()
 	a.queue = queue.New(queue.Dependencies{
 		Store: stored, Archive: stored, Spooler: stored, Transport: a.deliverer, Snapshot: a.config.Snapshot,
 		Logger: a.logger.With("log", "mail"), Now: time.Now, NewID: a.newMessageID, Grace: a.options.Grace / 2,
@@ -209,15 +218,24 @@ func (a *App) makeInbound(context.Context) error {
 		Keys:     a.ring,
 		Limits:   inbound.NewLimits(),
 		Metrics:  inbound.NewMetrics(a.registry),
+		Observer: a.statistics,
 		Logger:   a.logger.With("log", "mail"),
 		Now:      time.Now,
 		NewID:    a.newMessageID,
+
+		Inspector: a.inspector,
 	}, a.follow, a.logger)
 	return nil
 }
 
 // follow puts those parts of a snapshot into force that are not listeners.
-func (a *App) follow(snapshot *config.Snapshot) { a.resolver.follow(snapshot) }
+func (a *App) follow(snapshot *config.Snapshot) {
+	a.resolver.follow(snapshot)
+	if a.trust.follow(snapshot) {
+		a.deliverer.CloseIdle() // what was verified under other anchors serves no longer
+		a.inspector.Forget()
+	}
+}
 
 func (a *App) makeManagement(ctx context.Context) error {
 	api := rest.New(rest.Config{
@@ -226,6 +244,8 @@ func (a *App) makeManagement(ctx context.Context) error {
 		Certificates: a.certificates, CertificateWriter: a.certificates,
 		Tokens: a.accounts, Administrators: a.accounts,
 		Messages: a.database.Queue(), MessageActor: a.queue, OneHourList: oneHourView{a.oneHour},
+		Destinations: queue.NewDestinations(a.queue, a.database.Queue()), TLSReports: a.statistics,
+		Secrets: a.secrets, TestCoreProfile: a.inspector.Test,
 		Listeners: a.listenerStatus, ExplainDestination: a.deliverer.Explain, ExplainClient: a.engine.ExplainClient,
 		ExplainMessage: a.deliverer.ExplainMessage, Verify: outbound.NewVerifier(a.deliverer).Verify,
 		Measure: ops.NewRequestMeter(a.registry).Measure, NotReady: a.notReady, Alerts: a.alerts.service,
@@ -281,7 +301,9 @@ func (a *App) notReady(context.Context) []string {
 // Start begins to serve. What cannot start (a port that is taken) is reported,
 // retried, and does not keep the rest from serving.
 func (a *App) Start(ctx context.Context) {
+	a.onStop(a.flushStatistics) // when nothing is left that counts
 	a.background.run(a.ring.Run)
+	a.background.run(a.keepStatistics)
 	a.onStop(a.background.stop)
 	queueEnd := make(chan struct{})
 	runQueue, stopQueue := context.WithCancel(context.WithoutCancel(ctx))

@@ -17,21 +17,22 @@ import (
 
 func newVerifyCommand() *cobra.Command {
 	var f remoteFlags
-	var host string
+	var host, profile string
 	var timeout time.Duration
 	c := &cobra.Command{
 		Use:   "verify [DOMAIN]",
 		Short: "Have a running gateway test live how mail would leave",
 		Long: "Have a running gateway test live how mail to a domain would leave, by the very steps of a\n" +
-			"delivery, up to and not including MAIL. Without a domain, --host says what to test.\n\n" +
+			"delivery, up to and not including MAIL. Without a domain, --host or --profile says\n" +
+			"what to test.\n\n" +
 			"The exit code is 0 only if a host would be asked to take mail.",
-		Example: "  postern verify example.com\n  postern verify --host mx.example.com:25",
+		Example: "  postern verify example.com\n  postern verify --host mx.example.com:25\n  postern verify --profile smarthost",
 		Args:    cobra.MaximumNArgs(1),
 		RunE: func(c *cobra.Command, args []string) error {
 			if err := fromEnvironment(c.Flags()); err != nil {
 				return err
 			}
-			question, err := questionOf(args, host, timeout)
+			question, err := questionOf(args, host, profile, timeout)
 			if err != nil {
 				return err
 			}
@@ -47,18 +48,22 @@ func newVerifyCommand() *cobra.Command {
 	}
 	f.register(c.Flags())
 	c.Flags().StringVar(&host, "host", "", "the only host to test, with a port where it is not 25")
+	c.Flags().StringVar(&profile, "profile", "", "the server profile whose URIs alone to test, credentials included")
 	c.Flags().DurationVar(&timeout, "timeout", probe.MaxVerifyTime, "longest time for the test")
 	return c
 }
 
 // questionOf makes the API's question of the command line.
-func questionOf(args []string, host string, timeout time.Duration) (document, error) {
+func questionOf(args []string, host, profile string, timeout time.Duration) (document, error) {
 	question := document{"timeout_seconds": max(1, int(timeout.Round(time.Second).Seconds()))}
 	if len(args) > 0 {
 		question["domain"] = args[0]
 	}
-	if len(args) == 0 && host == "" {
-		return nil, errors.New("name a domain or, by --host, a host to test")
+	if len(args) == 0 && host == "" && profile == "" {
+		return nil, errors.New("name a domain or, by --host or --profile, what to test")
+	}
+	if profile != "" {
+		question["server_profile"] = profile
 	}
 	if name, port, err := net.SplitHostPort(host); err == nil {
 		number, err := strconv.Atoi(port)
@@ -87,7 +92,7 @@ func (v *liveTest) complaint() error {
 
 func (v *liveTest) write(out *strings.Builder) {
 	var asked []string
-	for _, name := range []string{v.Domain, v.Host} {
+	for _, name := range []string{v.Domain, v.Host, v.ServerProfile} {
 		if name != "" {
 			asked = append(asked, name)
 		}

@@ -75,7 +75,9 @@ func (b *builder) own() {
 	b.next.flowPolicies = clone(b.next.flowPolicies)
 	b.next.access = clone(b.next.access)
 	b.next.anchors = clone(b.next.anchors)
+	b.next.profiles = clone(b.next.profiles)
 	b.next.recipients = clone(b.next.recipients)
+	b.next.cores = clone(b.next.cores)
 	b.ownMaps = true
 }
 
@@ -118,9 +120,28 @@ func compileTrustAnchor(b *builder, key string, v Value) {
 	setSmall(b.next.anchors, key, as[policy.TrustAnchor](v))
 }
 
+func compileServerProfile(b *builder, key string, v Value) {
+	b.own()
+	setSmall(b.next.profiles, key, as[policy.ServerProfile](v))
+}
+
 func compileAlertRecipient(b *builder, key string, v Value) {
 	b.own()
 	setSmall(b.next.recipients, key, as[policy.AlertRecipient](v))
+}
+
+// compileContentFilters replaces the whole chain: a message meets all filters in
+// order, so that there is nothing to share.
+func compileContentFilters(b *builder, _ string, v Value) {
+	b.next.filters = nil
+	if v != nil {
+		b.next.filters = policy.NewFilterChain(v.(policy.ContentFilters))
+	}
+}
+
+func compileCoreProfile(b *builder, key string, v Value) {
+	b.own()
+	setSmall(b.next.cores, key, as[policy.CoreProfile](v))
 }
 
 func compileAccess(b *builder, key string, v Value) {

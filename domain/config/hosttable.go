@@ -1,6 +1,7 @@
 package config
 
 import (
+	"iter"
 	"net/netip"
 
 	"github.com/gaissmai/bart"
@@ -18,17 +19,25 @@ type hostTable[V any] struct {
 
 // Lookup returns the entry for the domain, nil where none matches.
 func (t *hostTable[V]) Lookup(name mailaddr.DomainName) *V {
-	if v, ok := t.exact.Get(name); ok {
+	return t.find(name, func(*V) bool { return true })
+}
+
+// find returns the narrowest entry for the domain that is accepted.
+func (t *hostTable[V]) find(name mailaddr.DomainName, accept func(*V) bool) *V {
+	if v, ok := t.exact.Get(name); ok && accept(v) {
 		return v
 	}
 	if t.suffixes.Len() > 0 {
 		for parent, ok := name.Parent(); ok; parent, ok = parent.Parent() {
-			if v, found := t.suffixes.Get(parent); found {
+			if v, found := t.suffixes.Get(parent); found && accept(v) {
 				return v
 			}
 		}
 	}
-	return t.all
+	if t.all != nil && accept(t.all) {
+		return t.all
+	}
+	return nil
 }
 
 // Len returns the number of entries.
@@ -38,6 +47,22 @@ func (t *hostTable[V]) Len() int {
 		n++
 	}
 	return n
+}
+
+// All iterates over the entries in no order.
+func (t *hostTable[V]) All() iter.Seq[*V] {
+	return func(yield func(*V) bool) {
+		for _, part := range []table[mailaddr.DomainName, *V]{t.exact, t.suffixes} {
+			for _, v := range part.All() {
+				if !yield(v) {
+					return
+				}
+			}
+		}
+		if t.all != nil {
+			yield(t.all)
+		}
+	}
 }
 
 // hostTableEdit is a hostTable under work.
@@ -82,17 +107,25 @@ type endpointTable[V any] struct {
 	prefixes *bart.Table[*V]
 }
 
-// LookupName returns the entry for a host or domain name, nil where none is.
-func (t *endpointTable[V]) LookupName(name mailaddr.DomainName) *V { return t.names.Lookup(name) }
+// FindName returns the narrowest entry for a host or domain name that is
+// accepted, nil where none is: one that has expired hides no wider one.
+func (t *endpointTable[V]) FindName(name mailaddr.DomainName, accept func(*V) bool) *V {
+	return t.names.find(name, accept)
+}
 
-// LookupAddr returns the entry of the longest prefix that holds the address,
-// nil where none does.
-func (t *endpointTable[V]) LookupAddr(addr netip.Addr) *V {
+// FindAddr returns the accepted entry of the longest prefix that holds the
+// address, nil where none does.
+func (t *endpointTable[V]) FindAddr(addr netip.Addr, accept func(*V) bool) *V {
 	if t.prefixes == nil || !addr.IsValid() {
 		return nil
 	}
-	v, _ := t.prefixes.Lookup(addr.Unmap())
-	return v
+	addr = addr.Unmap()
+	for _, v := range t.prefixes.Supernets(netip.PrefixFrom(addr, addr.BitLen())) {
+		if accept(v) {
+			return v
+		}
+	}
+	return nil
 }
 
 type endpointTableEdit[V any] struct {

@@ -30,8 +30,15 @@ const (
 	KindSTARTTLSRequirement Kind = "starttls_requirement"
 	KindDomain              Kind = "domain"
 	KindTrustAnchor         Kind = "trust_anchor"
+	KindServerProfile       Kind = "server_profile"
 	KindAlertRecipient      Kind = "alert_recipient"
+	KindContentFilters      Kind = "content_filters" // key: ContentFiltersKey
+	KindCoreProfile         Kind = "core_profile"
 )
+
+// ContentFiltersKey is the key of the one list of content filters: their order is
+// part of the item (B59).
+const ContentFiltersKey = "default"
 
 // Item is a stored configuration item.
 type Item struct {

@@ -42,8 +42,14 @@ func kindOf(k Kind, key string) (kind, bool) {
 		return kind{decodeAs[policy.HostedDomain], keyBy(func(d policy.HostedDomain) string { return d.Name.String() }), compileDomain}, true
 	case KindTrustAnchor:
 		return kind{decodeAs[policy.TrustAnchor], keyBy(func(a policy.TrustAnchor) string { return a.Name }), compileTrustAnchor}, true
+	case KindServerProfile:
+		return kind{decodeAs[policy.ServerProfile], keyBy(func(p policy.ServerProfile) string { return p.Name }), compileServerProfile}, true
 	case KindAlertRecipient:
 		return kind{decodeAs[policy.AlertRecipient], keyBy(func(r policy.AlertRecipient) string { return r.Name }), compileAlertRecipient}, true
+	case KindContentFilters:
+		return kind{decodeAs[policy.ContentFilters], func(Value) string { return ContentFiltersKey }, compileContentFilters}, true
+	case KindCoreProfile:
+		return kind{decodeAs[policy.CoreProfile], keyBy(func(p policy.CoreProfile) string { return p.Name }), compileCoreProfile}, true
 	}
 	return kind{}, false
 }
@@ -55,6 +61,9 @@ const (
 	SectionDNS      = "dns"
 	SectionOutbound = "outbound"
 	SectionAlerts   = "alerts"
+
+	SectionRequireTLS = "requiretls"
+	SectionInspection = "inspection"
 )
 
 func settingsKind(section string) (kind, bool) {
@@ -69,6 +78,10 @@ func settingsKind(section string) (kind, bool) {
 		return sectionKind(func(s *policy.Settings) *policy.OutboundSettings { return &s.Outbound }), true
 	case SectionAlerts:
 		return sectionKind(func(s *policy.Settings) *policy.AlertSettings { return &s.Alerts }), true
+	case SectionRequireTLS:
+		return sectionKind(func(s *policy.Settings) *policy.RequireTLSSettings { return &s.RequireTLS }), true
+	case SectionInspection:
+		return sectionKind(func(s *policy.Settings) *policy.InspectionSettings { return &s.Inspection }), true
 	}
 	return kind{}, false
 }

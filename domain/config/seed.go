@@ -24,6 +24,9 @@ func defaultSettings() policy.Settings {
 		Queue:    policy.DefaultQueueSettings(),
 		DNS:      policy.DNSSettings{},
 		Outbound: policy.OutboundSettings{HostName: "localhost.localdomain"},
+
+		RequireTLS: policy.DefaultRequireTLSSettings(), // B4
+		Inspection: policy.DefaultInspectionSettings(),
 	}
 }
 
@@ -101,7 +104,8 @@ func (s *Service) absent(ctx context.Context, edits []Edit) ([]Edit, error) {
 	}), nil
 }
 
-// settings are the sections with their default values.
+// settings are the sections with their default values, and the one list of content
+// filters, which is there as they are.
 func (seed Seed) settings() []Edit {
 	settings := defaultSettings()
 	settings.Outbound.HostName = seed.HostName
@@ -111,6 +115,9 @@ func (seed Seed) settings() []Edit {
 		{Kind: KindSettings, Key: SectionDNS, Value: settings.DNS},
 		{Kind: KindSettings, Key: SectionOutbound, Value: settings.Outbound},
 		{Kind: KindSettings, Key: SectionAlerts, Value: settings.Alerts},
+		{Kind: KindSettings, Key: SectionRequireTLS, Value: settings.RequireTLS},
+		{Kind: KindContentFilters, Key: ContentFiltersKey, Value: policy.ContentFilters{Filters: []policy.ContentFilter{}}},
+		{Kind: KindSettings, Key: SectionInspection, Value: settings.Inspection},
 	}
 }
 

@@ -5,9 +5,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"net/netip"
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -182,6 +184,50 @@ func TestSameEntryInBothListsIsRefused(t *testing.T) { // B26
 		}
 		configtest.Commit(t, s, config.Edit{Kind: config.KindSTARTTLSExemption, Key: pattern})
 		configtest.Commit(t, s, config.Edit{Kind: config.KindSTARTTLSRequirement, Key: pattern, Value: entry})
+	}
+}
+
+// An entry that has expired hides no wider one that is in force (B25): else mail
+// would go out in clear that must not.
+func TestExpiredEntryHidesNoWiderOne(t *testing.T) {
+	now := time.Date(2026, 3, 1, 0, 0, 0, 0, time.UTC)
+	past := now.Add(-time.Second)
+	for _, kind := range []config.Kind{config.KindSTARTTLSRequirement, config.KindSTARTTLSExemption} {
+		s, _ := configtest.Seeded(t)
+		for pattern, expires := range map[string]*time.Time{
+			"192.0.2.7": &past, "192.0.2.0/24": nil, "mx.a.example": &past, ".a.example": &past, ".example": nil,
+		} {
+			p, err := mailaddr.ParseEndpointPattern(pattern)
+			if err != nil {
+				t.Fatal(err)
+			}
+			configtest.Commit(t, s, config.Edit{Kind: kind, Key: pattern, Value: policy.STARTTLSEntry{Pattern: p, Reason: "test", Expires: expires}})
+		}
+		for _, at := range []struct {
+			host mailaddr.DomainName
+			addr string
+			want string
+		}{
+			{"other.test", "192.0.2.7", "192.0.2.0/24"},
+			{"mx.a.example", "198.51.100.1", ".example"},
+			{"other.test", "198.51.100.1", ""},
+		} {
+			in := s.Snapshot().OutboundInputs("recipient.test", at.host, netip.MustParseAddr(at.addr), now)
+			entry := in.Requirement
+			if kind == config.KindSTARTTLSExemption {
+				entry = in.Exemption
+			}
+			got := ""
+			if entry != nil {
+				got = entry.Pattern.String()
+			}
+			if got != at.want {
+				t.Errorf("%s at %s (%s): entry %q in force, want %q", kind, at.host, at.addr, got, at.want)
+			}
+		}
+		if kind == config.KindSTARTTLSExemption && s.Snapshot().ExemptInbound(netip.MustParseAddr("192.0.2.7"), nil, now) == nil {
+			t.Error("inbound: the wider exemption is hidden")
+		}
 	}
 }
 

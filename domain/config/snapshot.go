@@ -22,12 +22,15 @@ type Snapshot struct {
 	flowPolicies map[string]policy.MailFlowPolicy
 	access       map[string]access
 	anchors      map[string]policy.TrustAnchor
+	profiles     map[string]policy.ServerProfile
 	recipients   map[string]policy.AlertRecipient
+	cores        map[string]policy.CoreProfile
 	domains      table[mailaddr.DomainName, struct{}]
 	controls     hostTable[policy.DestinationControl]
 	routes       hostTable[policy.Route]
 	exemptions   endpointTable[policy.STARTTLSEntry]
 	requirements endpointTable[policy.STARTTLSEntry]
+	filters      *policy.FilterChain // nil: no content filters
 }
 
 // access is the host access table of a listener, as written and as compiled.
@@ -63,6 +66,23 @@ func (s *Snapshot) TrustAnchors(usage policy.TrustUsage) []*x509.Certificate {
 	return list
 }
 
+// TrustAnchorNames names the anchors with one of the usages, in order.
+func (s *Snapshot) TrustAnchorNames(usages ...policy.TrustUsage) []string {
+	var names []string
+	for _, name := range slices.Sorted(maps.Keys(s.anchors)) {
+		if slices.Contains(usages, s.anchors[name].Usage) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// ServerProfile returns a server profile by name (B32).
+func (s *Snapshot) ServerProfile(name string) (policy.ServerProfile, bool) {
+	p, ok := s.profiles[name]
+	return p, ok
+}
+
 // AlertRecipients returns the recipients of alerts, sorted by name (B62).
 func (s *Snapshot) AlertRecipients() []policy.AlertRecipient {
 	list := make([]policy.AlertRecipient, 0, len(s.recipients))
@@ -70,6 +90,12 @@ func (s *Snapshot) AlertRecipients() []policy.AlertRecipient {
 		list = append(list, s.recipients[name])
 	}
 	return list
+}
+
+// CoreProfile returns a core profile by name (B34).
+func (s *Snapshot) CoreProfile(name string) (policy.CoreProfile, bool) {
+	p, ok := s.cores[name]
+	return p, ok
 }
 
 // FlowPolicy returns a mail flow policy as the listener applies it: what it
@@ -101,6 +127,9 @@ func (s *Snapshot) Hosts(name mailaddr.DomainName) bool {
 
 // HostedDomains returns the number of hosted domains.
 func (s *Snapshot) HostedDomains() int { return s.domains.Len() }
+
+// ContentFilters returns the content filters, compiled (B59).
+func (s *Snapshot) ContentFilters() *policy.FilterChain { return s.filters }
 
 // Route returns the route for a recipient domain, nil where MX decides (B31).
 func (s *Snapshot) Route(name mailaddr.DomainName) *policy.Route { return s.routes.Lookup(name) }
@@ -134,15 +163,7 @@ func mustPattern(s string) mailaddr.HostPattern {
 // ExemptInbound returns the STARTTLS exemption in force for a client, nil where
 // STARTTLS may be offered to it (B25).
 func (s *Snapshot) ExemptInbound(addr netip.Addr, confirmed []mailaddr.DomainName, now time.Time) *policy.STARTTLSEntry {
-	if e := active(s.exemptions.LookupAddr(addr), now); e != nil {
-		return e
-	}
-	for _, name := range confirmed {
-		if e := active(s.exemptions.LookupName(name), now); e != nil {
-			return e
-		}
-	}
-	return nil
+	return entryInForce(&s.exemptions, now, confirmed, addr)
 }
 
 // OutboundInputs gathers what the configuration says about sending a recipient
@@ -156,9 +177,8 @@ func (s *Snapshot) OutboundInputs(recipient, host mailaddr.DomainName, addr neti
 		TLS:              s.Settings.TLS,
 		Control:          control,
 		ControlIsDefault: isDefault,
-		Exemption: firstActive(now, s.exemptions.LookupName(recipient),
-			s.exemptions.LookupName(host), s.exemptions.LookupAddr(addr)),
-		Requirement: firstActive(now, s.requirements.LookupName(host), s.requirements.LookupAddr(addr)),
+		Exemption:        entryInForce(&s.exemptions, now, []mailaddr.DomainName{recipient, host}, addr),
+		Requirement:      entryInForce(&s.requirements, now, []mailaddr.DomainName{host}, addr),
 	}
 	if control.OverrideRemotePolicy.Active(now) {
 		in.RemoteOverride = control.OverrideRemotePolicy.Reason
@@ -169,20 +189,17 @@ func (s *Snapshot) OutboundInputs(recipient, host mailaddr.DomainName, addr neti
 	return in
 }
 
-func active(e *policy.STARTTLSEntry, now time.Time) *policy.STARTTLSEntry {
-	if e == nil || !e.Active(now) {
-		return nil
-	}
-	return e
-}
-
-func firstActive(now time.Time, entries ...*policy.STARTTLSEntry) *policy.STARTTLSEntry {
-	for _, e := range entries {
-		if found := active(e, now); found != nil {
-			return found
+// entryInForce returns the first entry of a STARTTLS list that has not expired
+// and holds one of the names or the address; of entries that hold the same one,
+// the narrowest (B25).
+func entryInForce(list *endpointTable[policy.STARTTLSEntry], now time.Time, names []mailaddr.DomainName, addr netip.Addr) *policy.STARTTLSEntry {
+	inForce := func(e *policy.STARTTLSEntry) bool { return e.Active(now) }
+	for _, name := range names {
+		if e := list.FindName(name, inForce); e != nil {
+			return e
 		}
 	}
-	return nil
+	return list.FindAddr(addr, inForce)
 }
 
 // ExemptsNames reports whether the STARTTLS exemption list has names, so that a

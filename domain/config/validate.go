@@ -63,6 +63,16 @@ func (s *Service) validateInPlace(ctx context.Context, next *Snapshot, e Edit) (
 		faults = checkLastGroups(next, v)
 		warnings = append(warnExemptions(next, v), v.Warnings()...)
 		warnings = append(warnings, warnClientCertificates(next, v.FlowParameters)...)
+	case policy.ContentFilters:
+		warnings = warnFilters(next, v)
+	case policy.Route:
+		faults, warnings = checkRoute(next, v), v.Warnings()
+	case policy.ServerProfile:
+		faults, warnings = checkServerProfile(next, v), v.Warnings()
+	case policy.CoreProfile:
+		warnings = v.Warnings()
+	case policy.InspectionSettings:
+		faults, warnings = checkInspection(next, v), v.Warnings()
 	case policy.STARTTLSEntry:
 		faults = checkLists(next, e.Kind, v)
 	case policy.AlertRecipient:
@@ -100,6 +110,12 @@ func checkDeletion(next *Snapshot, e Edit) error {
 		if _, exists := next.listeners[e.Key]; exists {
 			return domain.E(domain.Conflict, "the host access table belongs to listener %q: delete the listener", e.Key)
 		}
+	}
+	if e.Kind == KindServerProfile {
+		return checkProfileUnused(next, e.Key)
+	}
+	if e.Kind == KindCoreProfile && next.Settings.Inspection.Profile == e.Key {
+		return domain.E(domain.Conflict, "core profile %q is used by the inspection settings", e.Key)
 	}
 	if e.Kind != KindMailFlowPolicy {
 		return nil
@@ -167,6 +183,14 @@ func warnClientCertificates(next *Snapshot, p policy.FlowParameters) (f domain.F
 	return f
 }
 
+// checkInspection holds the inspection settings against the profiles there are.
+func checkInspection(next *Snapshot, s policy.InspectionSettings) (f domain.Faults) {
+	if _, ok := next.cores[s.Profile]; !ok && s.Profile != "" {
+		f.Add("/profile", "there is no core profile %q: make it first", s.Profile)
+	}
+	return f
+}
+
 // checkLists refuses the same entry in both STARTTLS lists (B26).
 func checkLists(next *Snapshot, k Kind, e policy.STARTTLSEntry) (f domain.Faults) {
 	other, name := next.requirements, "required"
@@ -175,6 +199,24 @@ func checkLists(next *Snapshot, k Kind, e policy.STARTTLSEntry) (f domain.Faults
 	}
 	if other.has(e.Pattern) {
 		f.Add("/pattern", "%s is in the STARTTLS %s list too: remove it from one of them", e.Pattern, name)
+	}
+	return f
+}
+
+// warnFilters tells of content filters that cannot do what they say.
+func warnFilters(next *Snapshot, l policy.ContentFilters) (f domain.Faults) {
+	for i, filter := range l.Filters {
+		for j, c := range filter.Conditions {
+			_, exists := next.listeners[c.Value]
+			if c.Field == policy.FieldListener && c.Operator == policy.OperatorEquals && !exists {
+				f.Add(fmt.Sprintf("/content_filters/%d/conditions/%d/value", i, j), "there is no listener %q", c.Value)
+			}
+		}
+		for j, a := range filter.Actions {
+			if a.Action == policy.ActionFlagRequireTLS && !next.Settings.RequireTLS.Enabled {
+				f.Add(fmt.Sprintf("/content_filters/%d/actions/%d/action", i, j), "does nothing while REQUIRETLS is switched off")
+			}
+		}
 	}
 	return f
 }

@@ -122,10 +122,16 @@ type WaitingPage struct {
 	Next time.Time
 }
 
-// BodyWriter collects the octets of a message that is being received. Exactly
-// one of Finish and Abort is called, after which it is of no more use.
+// BodyWriter collects the octets of a message that is being received. In the end
+// exactly one of Finish and Abort is called, after which it is of no more use.
 type BodyWriter interface {
 	io.Writer
+	// Insert puts octets between those written before: the first of them will
+	// stand at the offset.
+	Insert(offset int64, p []byte) error
+	// Written returns what was written so far, to be read before the next call of
+	// another method (B34).
+	Written() (Body, error)
 	// Finish returns the body; one that is not in memory is durable by then.
 	Finish() (Body, error)
 	// Abort forgets what was written.

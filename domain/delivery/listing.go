@@ -55,12 +55,3 @@ type FinishedMessage struct {
 	*Message
 	FinishedAt time.Time
 }
-
-// DestinationCount is how much of the queue is for one recipient domain.
-type DestinationCount struct {
-	Domain  mailaddr.DomainName
-	Waiting int // recipients to be tried
-	Held    int // recipients of held messages
-	// Next is the earliest next attempt, zero where none is waiting.
-	Next time.Time
-}

@@ -104,7 +104,8 @@ type Envelope struct {
 	EightBit bool
 	// UTF8 says that addresses or headers need SMTPUTF8 (RFC 6531).
 	UTF8 bool
-	// RequireTLS is the REQUIRETLS flag, kept here and never in a header (B58).
+	// RequireTLS says that the client flagged the message with REQUIRETLS, for
+	// all recipients. The flag is kept here and never in a header (B58).
 	RequireTLS bool
 	// Return is the RET parameter, "FULL", "HDRS" or empty (RFC 3461).
 	Return     string
@@ -147,10 +148,13 @@ type Recipient struct {
 	Notify string
 	// OriginalRecipient is the ORCPT parameter as "type;address".
 	OriginalRecipient string
-	State             RecipientState
-	Attempts          int
-	NextAttempt       time.Time
-	Last              Outcome
+	// RequireTLS flags this recipient's copy of the message, by its address or by
+	// a content filter (B55).
+	RequireTLS  bool
+	State       RecipientState
+	Attempts    int
+	NextAttempt time.Time
+	Last        Outcome
 }
 
 // Message is an envelope, its recipients and its body.
@@ -158,6 +162,12 @@ type Message struct {
 	Envelope
 	Recipients []Recipient
 	Body       Body
+}
+
+// RequiresTLS reports whether the recipient at the position must get the message
+// under REQUIRETLS or not at all (B55).
+func (m *Message) RequiresTLS(recipient int) bool {
+	return m.RequireTLS || m.Recipients[recipient].RequireTLS
 }
 
 // Body gives the octets of a message, CRLF line ends, not dot-stuffed. It may

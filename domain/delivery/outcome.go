@@ -37,6 +37,7 @@ const (
 	StageConnect  Stage = "connect"
 	StageSTARTTLS Stage = "starttls"
 	StageVerify   Stage = "verify"
+	StageAuth     Stage = "auth" // credentials of a server profile (B32)
 	StageTransfer Stage = "transfer"
 )
 
@@ -87,12 +88,19 @@ type Attempt struct {
 	Hosts    []HostTry
 	Results  []Result
 	Reused   bool // an open connection served it
+	// PostponedUntil, where it is set, is when recipients without a result may be
+	// tried: the limits of their destination left no room for them (B21). That
+	// was no try, and is not stored.
+	PostponedUntil time.Time
 }
 
 // Result is the outcome for one recipient.
 type Result struct {
 	Recipient int // index in the envelope
 	Outcome   Outcome
+	// DSN says that the peer has taken over what the sender wants to hear of
+	// (RFC 3461 §5.2.1); where not, a success is ours to report.
+	DSN bool
 }
 
 // Schedule is when a deferred recipient is tried again, and how long.

@@ -23,17 +23,17 @@ func TestControlOrigins(t *testing.T) {
 		want    map[string]string
 	}{
 		"nothing configured": {nil, map[string]string{
-			"tls_level": "built-in", "dane": "built-in", "max_connections": "built-in", "messages_per_connection": "built-in",
+			"tls_level": "built-in", "dane": "built-in", "max_connections": "built-in", "messages_per_connection": "built-in", "limit_per": "built-in",
 			"min_tls_version": "settings tls.min_version",
 		}},
 		"default": {[]DestinationControl{fallback}, map[string]string{
 			"tls_level": "default", "max_connections": "default", "bounce_at_once": "default",
-			"dane": "built-in", "messages_per_connection": "built-in", "min_tls_version": "settings tls.min_version",
+			"dane": "built-in", "messages_per_connection": "built-in", "limit_per": "built-in", "min_tls_version": "settings tls.min_version",
 		}},
 		// bounce_at_once is not inherited.
 		"suffix before default": {[]DestinationControl{{Pattern: pattern(".example.com"), TLSLevel: &required, MinVersion: tls12}, fallback}, map[string]string{
 			"tls_level": ".example.com", "min_tls_version": ".example.com", "max_connections": "default",
-			"dane": "built-in", "messages_per_connection": "built-in",
+			"dane": "built-in", "messages_per_connection": "built-in", "limit_per": "built-in",
 		}},
 	}
 	for name, tt := range tests {

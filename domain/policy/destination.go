@@ -1,10 +1,6 @@
 package policy
 
 import (
-	"fmt"
-	"net/netip"
-	"strconv"
-	"strings"
 	"time"
 
 	"postern/domain"
@@ -40,6 +36,11 @@ type DestinationControl struct {
 	MinVersion            TLSVersion `json:"min_tls_version,omitempty"`
 	MaxConnections        int        `json:"max_connections,omitempty"`
 	MessagesPerConnection int        `json:"messages_per_connection,omitempty"`
+	// RecipientRate bounds the recipients that are tried in a time; nil inherits.
+	RecipientRate *RecipientRate `json:"recipients_per_minutes,omitempty"`
+	// LimitPer says of what MaxConnections and RecipientRate are the limits;
+	// empty inherits.
+	LimitPer LimitScope `json:"limit_per,omitempty"`
 	// BounceAtOnce bounces instead of deferring when mandatory TLS fails (B28).
 	BounceAtOnce         bool      `json:"bounce_at_once,omitempty"`
 	OverrideRemotePolicy *Override `json:"override_remote_policy,omitempty"`
@@ -62,6 +63,8 @@ func (d DestinationControl) Validate() (f domain.Faults) {
 	checkOneOf(&f, "/dane", d.DANE, DANEInherit, DANEOff, DANEOpportunistic, DANEMandatory)
 	checkRange(&f, "/max_connections", d.MaxConnections, 0, 1000)
 	checkRange(&f, "/messages_per_connection", d.MessagesPerConnection, 0, 1_000_000)
+	f.Merge("/recipients_per_minutes", d.RecipientRate.validate())
+	checkOneOf(&f, "/limit_per", d.LimitPer, LimitInherit, LimitPerDomain, LimitPerMXAddress)
 	checkText(&f, "/description", d.Description)
 	f.Merge("/override_remote_policy", d.OverrideRemotePolicy.validate())
 	if d.DANE == DANEMandatory && d.TLSLevel != nil && *d.TLSLevel == TLSNone {
@@ -77,6 +80,8 @@ func (d DestinationControl) Inherit(base DestinationControl) DestinationControl 
 	inherit(&d.MinVersion, base.MinVersion)
 	inherit(&d.MaxConnections, base.MaxConnections)
 	inherit(&d.MessagesPerConnection, base.MessagesPerConnection)
+	inherit(&d.RecipientRate, base.RecipientRate)
+	inherit(&d.LimitPer, base.LimitPer)
 	return d
 }
 
@@ -88,70 +93,8 @@ func BuiltInDestination() DestinationControl {
 		DANE:                  DANEOpportunistic,
 		MaxConnections:        20,
 		MessagesPerConnection: 1000,
+		LimitPer:              LimitPerDomain,
 	}
-}
-
-// Route sends the mail of a recipient domain to given next hops instead of its
-// MX hosts (B31).
-type Route struct {
-	Pattern  mailaddr.HostPattern `json:"pattern"` // exact, .suffix or ALL
-	NextHops []NextHop            `json:"next_hops"`
-	// PolicyDomain says that the next hops serve the recipient domain itself,
-	// so that its MTA-STS and DANE policies still apply.
-	PolicyDomain bool   `json:"policy_domain,omitempty"`
-	Description  string `json:"description,omitempty"`
-}
-
-// NextHop is one host to deliver to. Lower priorities come first, equal ones
-// take turns per connection.
-type NextHop struct {
-	Host     string `json:"host"` // host name, IP address
-	Port     int    `json:"port,omitempty"`
-	Priority int    `json:"priority"`
-}
-
-// DefaultSMTPPort is where next hops listen unless told otherwise.
-const DefaultSMTPPort = 25
-
-// Addr returns the host as an IP address, if it is one.
-func (h NextHop) Addr() (netip.Addr, bool) {
-	addr, err := netip.ParseAddr(strings.Trim(h.Host, "[]"))
-	return addr.Unmap(), err == nil
-}
-
-// PortOrDefault returns the port to connect to.
-func (h NextHop) PortOrDefault() int {
-	if h.Port == 0 {
-		return DefaultSMTPPort
-	}
-	return h.Port
-}
-
-// String returns "host:port".
-func (h NextHop) String() string {
-	return h.Host + ":" + strconv.Itoa(h.PortOrDefault())
-}
-
-// Validate reports every broken rule of the route by itself.
-func (r Route) Validate() (f domain.Faults) {
-	if len(r.NextHops) == 0 {
-		f.Add("/next_hops", "must hold at least one next hop; delete the route to deliver by MX")
-	}
-	if len(r.NextHops) > 50 {
-		f.Add("/next_hops", "may hold at most 50 next hops")
-	}
-	for i, h := range r.NextHops {
-		at := fmt.Sprintf("/next_hops/%d", i)
-		if _, isAddr := h.Addr(); !isAddr {
-			if _, err := mailaddr.ParseDomainName(h.Host); err != nil {
-				f.Add(at+"/host", "%q is neither a host name nor an IP address", h.Host)
-			}
-		}
-		checkRange(&f, at+"/port", h.Port, 0, 65535)
-		checkRange(&f, at+"/priority", h.Priority, 0, 65535)
-	}
-	checkText(&f, "/description", r.Description)
-	return f
 }
 
 // STARTTLSEntry is an entry of the STARTTLS exemption list or of the STARTTLS

@@ -46,7 +46,9 @@ func (s MTASTSState) String() string { return nameOf(mtaSTSStateNames[:], s) }
 type ProfileRequirement struct {
 	Name  string
 	Level TLSLevel
-	Check Check // CheckHosted where the peer must be trusted
+	Check Check // CheckMXHost where the peer must be trusted as the URI's host
+	// Optional grants clear text on a new connection where TLS failed.
+	Optional bool
 }
 
 // OutboundInputs is everything that bears on how one recipient domain's mail
@@ -84,7 +86,7 @@ const (
 	CheckNothing Check = ""
 	CheckDomain  Check = "domain"  // the recipient domain
 	CheckHosted  Check = "hosted"  // recipient domain, MX host name or route host
-	CheckMXHost  Check = "mx_host" // the MX host name (MTA-STS, REQUIRETLS)
+	CheckMXHost  Check = "mx_host" // the MX host name (MTA-STS, REQUIRETLS), or the host of a server profile
 	CheckDANE    Check = "dane"    // the TLSA records
 )
 
@@ -120,8 +122,13 @@ type Decision struct {
 	// RetryWithoutTLS grants a new connection in clear after a failed
 	// handshake, by the one-hour list (B24).
 	RetryWithoutTLS bool `json:"retry_without_tls,omitempty"`
-	BounceAtOnce    bool `json:"bounce_at_once,omitempty"` // B28
-	RequireTLS      bool `json:"require_tls,omitempty"`    // REQUIRETLS is passed on
+	// ClearAfterFailedTLS grants a new connection in clear after a failed
+	// handshake or an untrusted certificate, by a server profile with optional
+	// STARTTLS (B32).
+	ClearAfterFailedTLS bool `json:"clear_after_failed_tls,omitempty"`
+
+	BounceAtOnce bool `json:"bounce_at_once,omitempty"` // B28
+	RequireTLS   bool `json:"require_tls,omitempty"`    // REQUIRETLS is passed on
 	// Refused says that the host may not be used, whatever it offers.
 	Refused *Refusal            `json:"refused,omitempty"`
 	Reasons []Reason            `json:"reasons"`
@@ -130,6 +137,11 @@ type Decision struct {
 
 // Mandatory reports whether mail may leave only over TLS under the decision.
 func (d Decision) Mandatory() bool { return d.Level.Mandatory() }
+
+// opportunistic reports whether TLS is tried and clear text is good enough.
+func (d Decision) opportunistic() bool {
+	return d.Level == TLSPreferred || d.Level == TLSPreferredVerify
+}
 
 // Key is equal for decisions that ask the same of a connection, so that the
 // same connection may serve both (B29). Where the recipient domain itself is
@@ -144,6 +156,9 @@ func (d Decision) Key() string {
 	}
 	if d.RetryWithoutTLS {
 		parts = append(parts, "retry_without_tls")
+	}
+	if d.ClearAfterFailedTLS {
+		parts = append(parts, "clear_after_failed_tls")
 	}
 	if d.RequireTLS {
 		parts = append(parts, "requiretls")
@@ -171,14 +186,17 @@ func Effective(in OutboundInputs) Decision {
 	}
 	claims := claimsOf(in)
 	d.Level = strictest(claims)
-	d.settle(claims)
-	d.exempt(in)
+	winner := d.settle(claims)
+	d.exempt(in, winner)
 	d.BounceAtOnce = d.Mandatory() && (in.Control.BounceAtOnce || in.Requirement != nil && in.Requirement.BounceAtOnce)
 	// B24: the one-hour list is for opportunistic levels only.
-	d.RetryWithoutTLS = in.TLS.RetryWithoutTLS && (d.Level == TLSPreferred || d.Level == TLSPreferredVerify)
+	d.RetryWithoutTLS = in.TLS.RetryWithoutTLS && d.opportunistic()
+	// B32: optional STARTTLS of a server profile, where no other rule makes TLS
+	// mandatory.
+	d.ClearAfterFailedTLS = in.Profile != nil && in.Profile.Optional && d.opportunistic()
 	d.RequireTLS = in.RequireTLS
 	d.Refused = refusal(in, d)
-	d.switchOff(in)
+	d.switchOff(in, winner)
 	return d
 }
 
@@ -299,10 +317,10 @@ func strictest(claims []claim) TLSLevel {
 	return level
 }
 
-// settle takes over the checks and reasons of the claims. A claim weaker than
-// the level, with no check of its own, was overruled by the strictest one.
-func (d *Decision) settle(claims []claim) {
-	winner := ""
+// settle takes over the checks and reasons of the claims, and returns the first
+// rule that asks for the level. A claim weaker than that, with no check of its
+// own, was overruled by it.
+func (d *Decision) settle(claims []claim) (winner string) {
 	for _, c := range claims {
 		if c.reason.OverruledBy == "" && c.level == d.Level && winner == "" {
 			winner = c.reason.Rule
@@ -320,17 +338,18 @@ func (d *Decision) settle(claims []claim) {
 		}
 		d.Reasons = append(d.Reasons, c.reason)
 	}
+	return winner
 }
 
 // exempt applies the STARTTLS exemption list: it ends opportunistic TLS, and
 // loses against everything mandatory (B25, B26).
-func (d *Decision) exempt(in OutboundInputs) {
+func (d *Decision) exempt(in OutboundInputs, winner string) {
 	if in.Exemption == nil {
 		return
 	}
 	reason := in.Exemption.reason("starttls_exemption", "none")
 	if d.Mandatory() {
-		reason.OverruledBy = d.winner()
+		reason.OverruledBy = winner
 		d.Reasons = append(d.Reasons, reason)
 		return
 	}
@@ -343,19 +362,9 @@ func (d *Decision) exempt(in OutboundInputs) {
 	d.Reasons = append(d.Reasons, reason)
 }
 
-// winner names the first rule that applies.
-func (d *Decision) winner() string {
-	for _, r := range d.Reasons {
-		if r.OverruledBy == "" && r.Asks != TLSNone.String() {
-			return r.Rule
-		}
-	}
-	return ""
-}
-
 // switchOff applies the master switch: nothing is encrypted, and what must be
 // encrypted waits (B1).
-func (d *Decision) switchOff(in OutboundInputs) {
+func (d *Decision) switchOff(in OutboundInputs, winner string) {
 	if in.TLS.Enabled {
 		return
 	}
@@ -363,7 +372,7 @@ func (d *Decision) switchOff(in OutboundInputs) {
 	if d.Mandatory() {
 		d.Refused = &Refusal{
 			Rule: reason.Rule, Code: "4.7.4",
-			Detail: "TLS is switched off here, and " + d.winner() + " makes it mandatory",
+			Detail: "TLS is switched off here, and " + winner + " makes it mandatory",
 		}
 		d.Reasons = append(d.Reasons, reason)
 		return
@@ -373,7 +382,7 @@ func (d *Decision) switchOff(in OutboundInputs) {
 			d.Reasons[i].OverruledBy = reason.Rule
 		}
 	}
-	d.Level, d.RetryWithoutTLS = TLSNone, false
+	d.Level, d.RetryWithoutTLS, d.ClearAfterFailedTLS = TLSNone, false, false
 	d.Reasons = append(d.Reasons, reason)
 }
 

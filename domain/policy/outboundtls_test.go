@@ -97,22 +97,90 @@ func TestRequireTLSMatrix(t *testing.T) {
 	m.compare(t, "requiretls")
 }
 
-// TestServerProfileMatrix covers the place of server profiles (B27, B32).
+// profileColumns are the server profiles of the matrix as an administrator
+// writes them.
+func profileColumns() map[string]ServerProfile {
+	smtp, smtps := []string{"smtp://relay.example"}, []string{"smtps://relay.example"}
+	return map[string]ServerProfile{
+		"none":     {URIs: smtp, TransportEncryption: TransportNone},
+		"optional": {URIs: smtp, TransportEncryption: TransportSTARTTLSOptional},
+		"required": {URIs: smtp, TransportEncryption: TransportSTARTTLSRequired},
+		"smtps":    {URIs: smtps},
+	}
+}
+
+// TestServerProfileMatrix covers server profiles (B27, B32) against every level,
+// both lists and the master switch.
 func TestServerProfileMatrix(t *testing.T) {
-	m := newMatrix("control", "profile", "checked", "exempt")
-	for level := TLSNone; level <= TLSRequiredVerifyHosted; level++ {
-		for _, profile := range []TLSLevel{TLSNone, TLSPreferred, TLSRequired} {
-			for _, check := range []Check{CheckNothing, CheckHosted} {
-				for _, exempt := range []string{"-", "example.com"} {
-					in := inputs(t, "example.com", level)
-					in.Profile = &ProfileRequirement{Name: "smarthost", Level: profile, Check: check}
-					in.Exemption = entry(t, exempt)
-					m.add(Effective(in), level, profile, check == CheckHosted, exempt)
+	m := newMatrix("enabled", "retry_clear", "level", "profile", "verify", "exempt", "required")
+	for _, enabled := range []bool{true, false} {
+		for _, retry := range []bool{false, true} {
+			for level := TLSNone; level <= TLSRequiredVerifyHosted; level++ {
+				for _, name := range []string{"none", "optional", "required", "smtps"} {
+					for _, verify := range []bool{true, false} {
+						for _, exempt := range []string{"-", "example.com"} {
+							for _, required := range []string{"-", "relay.example"} {
+								in := inputs(t, "example.com", level)
+								in.TLS.Enabled, in.TLS.RetryWithoutTLS, in.Routed = enabled, retry, true
+								in.Profile = profileRequirement(name, verify)
+								in.Exemption, in.Requirement = entry(t, exempt), entry(t, required)
+								m.add(Effective(in), enabled, retry, level, name, verify, exempt, required)
+							}
+						}
+					}
 				}
 			}
 		}
 	}
 	m.compare(t, "server_profile")
+}
+
+func profileRequirement(name string, verify bool) *ProfileRequirement {
+	p, ok := profileColumns()[name]
+	if !ok {
+		return nil
+	}
+	p.Name, p.Verify = "smarthost", &verify
+	return p.Requirement(p.Endpoints()[0])
+}
+
+// TestFlagMatrix covers what a message carries (REQUIRETLS, TLS-Required: No)
+// and what lifts the policies of others, against every level, list and profile
+// (B25–B27, B32, B55–B58).
+func TestFlagMatrix(t *testing.T) {
+	m := newMatrix("level", "list", "profile", "override", "flag")
+	lists := map[string]func(*OutboundInputs){
+		"-":      func(*OutboundInputs) {},
+		"exempt": func(in *OutboundInputs) { in.Exemption = entry(t, "example.com") },
+		"exempt_override": func(in *OutboundInputs) {
+			in.Exemption = entry(t, "example.com")
+			in.Exemption.OverrideRemotePolicy = true
+		},
+		"required": func(in *OutboundInputs) { in.Requirement = entry(t, "mx.example.com") },
+		"both": func(in *OutboundInputs) {
+			in.Exemption, in.Requirement = entry(t, "example.com"), entry(t, "mx.example.com")
+		},
+	}
+	for level := TLSNone; level <= TLSRequiredVerifyHosted; level++ {
+		for _, list := range []string{"-", "exempt", "exempt_override", "required", "both"} {
+			for _, profile := range []string{"-", "optional", "smtps"} {
+				for _, override := range []bool{false, true} {
+					for _, flag := range []string{"-", "requiretls", "tls_required_no"} {
+						in := inputs(t, "example.com", level)
+						in.MTASTS, in.SecureMX = MTASTSEnforce, true
+						lists[list](&in)
+						in.Profile = profileRequirement(profile, true)
+						if override {
+							in.RemoteOverride = "for a reason"
+						}
+						in.RequireTLS, in.TLSRequiredNo = flag == "requiretls", flag == "tls_required_no"
+						m.add(Effective(in), level, list, profile, override, flag)
+					}
+				}
+			}
+		}
+	}
+	m.compare(t, "flags")
 }
 
 // TestNothingMandatoryGoesInClear states what the whole matrix must hold: where
@@ -122,10 +190,11 @@ func TestNothingMandatoryGoesInClear(t *testing.T) {
 		for _, enabled := range []bool{true, false} {
 			in := inputs(t, "example.com", level)
 			in.TLS = TLSSettings{Enabled: enabled, RetryWithoutTLS: true, SendSTARTTLS: true}
+			in.Profile = profileRequirement("optional", false)
 			in.Exemption = &STARTTLSEntry{OverrideRemotePolicy: true}
 			in.RemoteOverride, in.TLSRequiredNo, in.Routed = "all of them", true, true
 			d := Effective(in)
-			if !d.Mandatory() || d.RetryWithoutTLS {
+			if !d.Mandatory() || d.RetryWithoutTLS || d.ClearAfterFailedTLS {
 				t.Errorf("level %s, enabled %t: %+v may go in clear", level, enabled, d)
 			}
 			if !enabled && d.Refused == nil {
@@ -209,7 +278,22 @@ func (m *matrix) add(d Decision, inputs ...any) {
 		}
 		reasons = append(reasons, reason)
 	}
-	m.rows = append(m.rows, append(row, "=", d.Level.String(), checks, words(d.RetryWithoutTLS), refused, strings.Join(reasons, " ")))
+	m.rows = append(m.rows, append(row, "=", d.Level.String(), checks, clearRetry(d), refused, strings.Join(reasons, " ")))
+}
+
+// clearRetry names what grants clear text after failed TLS, if anything does.
+func clearRetry(d Decision) string {
+	var granted []string
+	if d.RetryWithoutTLS {
+		granted = append(granted, "yes")
+	}
+	if d.ClearAfterFailedTLS {
+		granted = append(granted, "profile")
+	}
+	if len(granted) == 0 {
+		return "no"
+	}
+	return strings.Join(granted, "+")
 }
 
 func words(v any) string {

@@ -109,4 +109,8 @@ type Settings struct {
 	DNS      DNSSettings
 	Outbound OutboundSettings
 	Alerts   AlertSettings
+	// RequireTLS are the switches of REQUIRETLS (B4).
+	RequireTLS RequireTLSSettings
+
+	Inspection InspectionSettings
 }

@@ -24,6 +24,9 @@ type Destination struct {
 	Control    policy.DestinationControl
 	Origins    []policy.FieldOrigin
 	Candidates []Candidate
+	// TrustAnchors are the names of the anchors that count beside the system's
+	// roots where a certificate is verified (B23).
+	TrustAnchors []string
 	// LeftOut says which next hops are not tried because DNS leads back to this
 	// system (B33); empty where it does not.
 	LeftOut string
@@ -54,8 +57,10 @@ type MXRecord struct {
 
 // Candidate is one address that would be tried, in the order of trial.
 type Candidate struct {
-	Host    string
-	Address string // with port; empty where the look-up failed
+	Host string
+	// ServerProfile names the host; empty where none does (B32).
+	ServerProfile string
+	Address       string // with port; empty where the look-up failed
 	// Preference counts the tiers of next hops, from 1: those of one tier take
 	// turns by chance.
 	Preference int

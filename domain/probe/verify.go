@@ -11,8 +11,8 @@ import (
 // MaxVerifyTime bounds a live test.
 const MaxVerifyTime = time.Minute
 
-// Question asks for a live test: of the hosts of a domain, of one host, or of
-// one host as if the mail of a domain went there.
+// Question asks for a live test: of the hosts of a domain, of one host, of a
+// server profile, or of the latter two as if the mail of a domain went there.
 type Question struct {
 	// Domain is the recipient domain whose policy applies. Without one that is
 	// the policy of the entry "default".
@@ -21,6 +21,8 @@ type Question struct {
 	// the domain's route or MX records name. Port 0 is 25.
 	Host string
 	Port int
+	// ServerProfile names the profile whose URIs alone are tested (B32).
+	ServerProfile string
 	// Limit is how long the test may take, at most MaxVerifyTime, which is also
 	// what 0 stands for.
 	Limit time.Duration
@@ -39,7 +41,7 @@ const (
 // VerdictOf returns what an outcome means for mail; nil is none to complain of.
 func VerdictOf(o *delivery.Outcome) Verdict {
 	switch {
-	case o == nil:
+	case o == nil || o.Status == delivery.Delivered:
 		return Deliverable
 	case o.Status == delivery.Bounced:
 		return Bounced
@@ -50,9 +52,11 @@ func VerdictOf(o *delivery.Outcome) Verdict {
 // Verification is what a live test found: the stages of a delivery, up to and
 // not including MAIL, at every candidate.
 type Verification struct {
-	Domain   string // as in the question
-	Host     string // host:port of the question; empty for those of the domain
-	Revision int64
+	Domain string // as in the question
+	Host   string // host:port of the question; empty for those of the domain
+	// ServerProfile is that of the question.
+	ServerProfile string
+	Revision      int64
 	// Outcome is what would become of mail; nil where a candidate is ready to
 	// be asked. It is about the candidate that tells most, as in an attempt.
 	Outcome *delivery.Outcome

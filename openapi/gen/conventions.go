@@ -111,6 +111,7 @@ func finishOperation(o *openapi3.Operation) error {
 	if err := describeRole(o); err != nil {
 		return err
 	}
+	addMediaTypes(o)
 	for _, p := range o.Parameters {
 		delete(p.Value.Extensions, "x-originalParamName")
 	}
@@ -127,6 +128,17 @@ func finishOperation(o *openapi3.Operation) error {
 		}
 	}
 	return nil
+}
+
+// addMediaTypes adds those that x-also names beside the one of the comment. They
+// are text to the document, whatever is in them.
+func addMediaTypes(o *openapi3.Operation) {
+	also, _ := o.Extensions["x-also"].([]any)
+	delete(o.Extensions, "x-also")
+	for _, mediaType := range also {
+		good := o.Responses.Status(http.StatusOK).Value
+		good.Content[mediaType.(string)] = openapi3.NewMediaType().WithSchema(openapi3.NewStringSchema())
+	}
 }
 
 // describeRole says in words what x-role says to programs.

@@ -27,7 +27,7 @@ func addExamples(doc *openapi3.T, folder string) error {
 	}
 	for _, path := range doc.Paths.InMatchingOrder() {
 		for method, operation := range doc.Paths.Value(path).Operations() {
-			if err := exampleOperation(operation, examples); err != nil {
+			if err := exampleOperation(operation, examples, folder); err != nil {
 				return fmt.Errorf("%s %s: %w", method, path, err)
 			}
 		}
@@ -55,7 +55,7 @@ func readExamples(folder string) (map[string]any, error) {
 	return examples, nil
 }
 
-func exampleOperation(o *openapi3.Operation, examples map[string]any) error {
+func exampleOperation(o *openapi3.Operation, examples map[string]any, folder string) error {
 	if o.RequestBody != nil {
 		if err := exampleContent(o.RequestBody.Value.Content, examples); err != nil {
 			return err
@@ -65,6 +65,9 @@ func exampleOperation(o *openapi3.Operation, examples map[string]any) error {
 		if response.Value == nil {
 			continue
 		}
+		if err := exampleTexts(o.OperationID, response.Value.Content, folder); err != nil {
+			return err
+		}
 		if err := exampleContent(response.Value.Content, examples); err != nil {
 			return err
 		}
@@ -72,8 +75,31 @@ func exampleOperation(o *openapi3.Operation, examples map[string]any) error {
 	return nil
 }
 
+// textFiles are the names' ends of examples that are no JSON.
+var textFiles = map[string]string{"text/csv": ".csv", "image/svg+xml": ".svg"}
+
+// exampleTexts gives media types that are no JSON the file named after the
+// operation.
+func exampleTexts(operation string, content openapi3.Content, folder string) error {
+	for mediaType, media := range content {
+		extension, ok := textFiles[mediaType]
+		if !ok {
+			continue
+		}
+		text, err := os.ReadFile(filepath.Join(folder, operation+extension))
+		if err != nil {
+			return err
+		}
+		media.Example = string(text)
+	}
+	return nil
+}
+
 func exampleContent(content openapi3.Content, examples map[string]any) error {
-	for _, media := range content {
+	for mediaType, media := range content {
+		if _, isText := textFiles[mediaType]; isText {
+			continue
+		}
 		ref := media.Schema
 		if ref.Ref == "" && len(ref.Value.AllOf) > 0 {
 			ref = ref.Value.AllOf[0]

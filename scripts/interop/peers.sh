@@ -184,15 +184,16 @@ postfix_habit() {
 exim_user=Debian-exim
 
 # need_exim: Debian allows one mail server on a machine, so that Exim is unpacked
-# into the working directory, beside Postfix.
+# into the working directory, beside Postfix. Only its user stays behind.
 need_exim() {
 	local deb=$work/exim4
 	mkdir -p "$deb"
 	(
 		cd "$deb"
-		apt-get -qq download exim4-daemon-light
+		apt-get -qq download exim4-daemon-light || { apt-get -qq update && apt-get -qq download exim4-daemon-light; }
 		dpkg -x exim4-daemon-light*.deb .
 	) >"$work/apt.log" 2>&1 || return 1
+	[[ -x $deb/usr/sbin/exim4 ]] || return 1
 	if ldd "$deb/usr/sbin/exim4" | grep -q 'libidn.* not found'; then
 		install libidn12 || return 1
 	fi

@@ -4,14 +4,20 @@
 # our listeners; and runs the guide of the README for one domain that only gets TLS.
 # The tables say what must come out.
 #
-# It needs root: the next hops have users and addresses of their own.
+# It needs root: the next hops change to users of their own.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 # shellcheck source=peers.sh
 . "$root/scripts/interop/peers.sh"
+# shellcheck source=clients.sh
+. "$root/scripts/interop/clients.sh"
 # shellcheck source=judges.sh
 . "$root/scripts/interop/judges.sh"
 
+if ((EUID != 0)); then
+	say "skipped: private mail servers are started by root only"
+	exit 0
+fi
 need postfix postfix
 need unbound unbound
 need swaks swaks
@@ -53,18 +59,22 @@ required_at_once         5.7.4  verified  verified  tls    tls         tls      
 required_verify_at_once  5.7.4  verified  5.7.5     5.7.5  5.7.5       5.7.5    verified  5.7.5
 '
 
-# expected [LEVEL [PROGRAM]] prints the table as lines "DOMAIN OUTCOME".
+# cells TABLE PROGRAM prints each cell as "ROW PEER DOMAIN OUTCOME".
+cells() {
+	awk -v program="$2" 'NF && !named { named = split($0, peer); next }
+		NF {
+			row = $1
+			gsub("_", "-", row)
+			for (i = 2; i <= NF; i++) print $1, peer[i], row "." peer[i] "." program ".example", $i
+		}' <<<"$1"
+}
+
+# expected [LEVEL [PROGRAM]] prints what must become of mail, as lines "DOMAIN OUTCOME".
 expected() {
 	local program
 	for program in "${programs[@]}"; do
-		awk -v only="${1-}" -v program="$program" '
-			$1 == "level" { split($0, peer) }
-			NF && $1 != "level" && (!only || $1 == only) {
-				level = $1
-				gsub("_", "-", level)
-				for (i = 2; i <= NF; i++) print level "." peer[i] "." program ".example", $i
-			}' <<<"$outcomes"
-	done | grep "\.${2-.*}\.example " | sort
+		cells "$outcomes" "$program"
+	done | awk -v level="${1-}" -v program="${2-}" '(!level || $1 == level) && (!program || $3 ~ "\\." program "\\.") { print $3, $4 }' | sort
 }
 
 levels() { awk 'NF && $1 != "level" { print $1 }' <<<"$outcomes"; }
@@ -179,6 +189,47 @@ goes() {
 	equals "$3" "$1 $2" "$(verdicts "$id" | tail -n 1)"
 }
 
+# trust NAME USAGE FILE: a trust anchor (B23).
+trust() { set_api PUT "/trust-anchors/$1" "$(jq -n --arg usage "$2" --rawfile certificate "$3" '{usage: $usage, certificate: $certificate}')"; }
+
+# A pinned certificate is trusted by itself; its names and dates still count (B23).
+pins() {
+	trust selfsigned pinned_server "$peers_dir/selfsigned.postfix.crt"
+	goes required-verify.selfsigned.postfix.example verified "a pinned certificate"
+	trust expired pinned_server "$peers_dir/expired.postfix.crt"
+	goes required-verify.expired.postfix.example 4.7.5 "a pinned certificate that has expired"
+	api DELETE "/trust-anchors/selfsigned?wait=10s" >/dev/null
+	goes required-verify.selfsigned.postfix.example 4.7.5 "a certificate that is pinned no more"
+}
+
+# Through a server profile: its peer must be trusted always. One that is not counts as
+# failed TLS, so that optional TLS goes on in clear (B32).
+profiles='
+encryption         clear  right     hosted    wrong  selfsigned  expired  encrypt   broken
+none               plain  plain     plain     plain  plain       plain    5.7.0     plain
+starttls_optional  plain  verified  verified  plain  plain       plain    verified  plain
+starttls_required  4.7.4  verified  verified  4.7.5  4.7.5       4.7.5    verified  4.7.5
+'
+
+through_profiles() {
+	local encryption peer domain id
+	cells "$profiles" profile >"$work/cells"
+	while read -r encryption peer domain _; do
+		set_api PUT "/server-profiles/$domain" '{"type":"smtp","transport_encryption":"'"$encryption"'",
+			"uris":["smtp://mx.'"$peer"'.postfix.example:'"$postfix_port"'"]}'
+		set_api PUT "/routes/$domain" '{"next_hops":[{"server_profile":"'"$domain"'"}]}'
+	done <"$work/cells"
+	# shellcheck disable=SC2046 # many words
+	id=$(submit $(cut -d ' ' -f 3 "$work/cells"))
+	check "through server profiles: every destination is tried" until_true 60 attempted "$id" 1
+	verdicts "$id" >"$work/verdicts"
+	while read -r encryption; do
+		awk -v row="$encryption" '$1 == row { print $3, $4 }' "$work/cells" | sort >"$work/want"
+		grep "^${encryption//_/-}\." "$work/verdicts" >"$work/got" || true
+		check "server profile, $encryption" agree "$work/want" "$work/got"
+	done < <(cut -d ' ' -f 1 "$work/cells" | sort -u)
+}
+
 # The lists beside the levels (B24, B25).
 lists() {
 	set_api PUT /starttls-requirements/mx.clear.postfix.example '{"reason":"interop"}'
@@ -195,134 +246,6 @@ lists() {
 	equals "hosts on the one-hour list" mx.broken.postfix.example "$(api GET /no-tls-hosts | jq -r '.items[].host')"
 	goes preferred-verify.broken.postfix.example plain "one-hour list, preferred_verify"
 	set_api PATCH /settings/tls '{"retry_without_tls":false}'
-}
-
-# --- receiving --------------------------------------------------------------
-
-# What a client hears, by its sender group, by what it does, and by the TLS mode of
-# the listener (B12, B14, B15):
-#
-#   taken   the message is taken
-#   no-tls  STARTTLS is not offered
-#   530     Must issue a STARTTLS command first
-#   554     no mail from here
-receptions='
-listener  group        address    session  off     preferred  required
-inbound   ALLOWLIST    127.0.0.31  clear    taken   taken      530
-inbound   ALLOWLIST    127.0.0.31  tls      no-tls  taken      taken
-inbound   BLOCKLIST    127.0.0.32  clear    554     554        554
-inbound   BLOCKLIST    127.0.0.32  tls      554     554        554
-inbound   SUSPECTLIST  127.0.0.33  clear    taken   taken      530
-inbound   SUSPECTLIST  127.0.0.33  tls      no-tls  taken      taken
-inbound   UNKNOWNLIST  127.0.0.34  clear    taken   taken      530
-inbound   UNKNOWNLIST  127.0.0.34  tls      no-tls  taken      taken
-inbound   ALL          127.0.0.35  clear    taken   taken      530
-inbound   ALL          127.0.0.35  tls      no-tls  taken      taken
-outbound  RELAYLIST    127.0.0.36  clear    taken   taken      530
-outbound  RELAYLIST    127.0.0.36  tls      no-tls  taken      taken
-outbound  ALL          127.0.0.37  clear    554     554        554
-outbound  ALL          127.0.0.37  tls      554     554        554
-'
-
-# listener_port NAME
-listener_port() {
-	case $1 in
-	inbound) echo "$public_port" ;;
-	outbound) echo "$private_port" ;;
-	esac
-}
-
-# heard LISTENER ADDRESS clear|tls [FLAGS...]: what a client at the address hears.
-heard() {
-	local session status=0 flags=()
-	if [[ $3 == tls ]]; then
-		flags=(-tls)
-	fi
-	session=$(swaks --server "127.0.0.1:$(listener_port "$1")" --local-interface "$2" --helo client.example \
-		--from sender@client.example --to someone@hosted.example "${flags[@]}" "${@:4}" 2>&1) || status=$?
-	case $status:$session in
-	0:*) echo taken ;;
-	*'did not advertise STARTTLS'*) echo no-tls ;;
-	*) sed -n 's/^<[~ ]*\*\* \([45][0-9][0-9]\).*/\1/p' <<<"$session" | tail -n 1 ;;
-	esac
-}
-
-set_groups() {
-	local listener group address
-	while read -r listener group address _; do
-		if [[ $group != ALL ]]; then
-			set_api PATCH "/listeners/$listener/sender-groups/$group" '{"senders":[{"pattern":"'"$address"'"}]}'
-		fi
-	done < <(awk '$4 == "clear"' <<<"$receptions")
-}
-
-receiving() {
-	local mode column=5 taken before
-	set_api PUT /domains/hosted.example '{}'
-	set_api PUT /routes/hosted.example "$to_sink"
-	set_groups
-	before=$(sunk)
-	for mode in off preferred required; do
-		set_api PATCH /listeners/inbound '{"default_policy_parameters":{"tls":"'"$mode"'"}}'
-		set_api PATCH /listeners/outbound '{"default_policy_parameters":{"tls":"'"$mode"'"}}'
-		all_hear "$column" "$mode"
-		column=$((column + 1))
-	done
-	taken=$(grep -o '\<taken\>' <<<"$receptions" | wc -l)
-	check "what was taken is at smtp-sink" until_true 10 sunk_since "$before" "$taken"
-}
-
-sunk_since() { (($(sunk) - $1 == $2)); }
-
-# all_hear COLUMN MODE: every row of the table, under one mode of the listeners.
-all_hear() {
-	local listener group address session want
-	while read -r listener group address session want; do
-		equals "$2: $listener $group, $session" "$want" "$(heard "$listener" "$address" "$session")"
-	done < <(awk -v column="$1" 'NF && $1 != "listener" { print $1, $2, $3, $4, $column }' <<<"$receptions")
-}
-
-# A policy that says what it wants does not inherit it (B14), and who must send
-# under TLS must do so everywhere (B17).
-own_policies() {
-	set_api PATCH /listeners/inbound '{"default_policy_parameters":{"tls":"required","tls_mandatory_senders":["boss@bank.example"]}}'
-	set_api PATCH /mail-flow-policies/TRUSTED '{"tls":"preferred"}'
-	equals "TRUSTED is preferred, the listener required: ALLOWLIST, clear" taken "$(heard inbound 127.0.0.31 clear)"
-	equals "TRUSTED is preferred, the listener required: SUSPECTLIST, clear" 530 "$(heard inbound 127.0.0.33 clear)"
-	equals "a sender that must use TLS, clear" 530 "$(heard inbound 127.0.0.31 clear --from boss@bank.example)"
-	equals "a sender that must use TLS, tls" taken "$(heard inbound 127.0.0.31 tls --from boss@bank.example)"
-	set_api PATCH /mail-flow-policies/TRUSTED '{"tls":null}'
-	set_api PATCH /mail-flow-policies/BLOCKED '{"action":"tcp_refuse"}'
-	equals "tcp_refuse says no word: BLOCKLIST" closed "$(talk --source 127.0.0.32 "$public_port")"
-	set_api PATCH /mail-flow-policies/BLOCKED '{"action":"reject"}'
-	set_api PATCH /listeners/inbound '{"default_policy_parameters":{"tls":"preferred"}}'
-	# The policy THROTTLED of SUSPECTLIST takes 100 recipients, TRUSTED more.
-	local many
-	printf -v many 'r%d@hosted.example,' {1..101}
-	equals "101 recipients from SUSPECTLIST, refused" 1 "$(swaks_hears 127.0.0.33 '452' --to "${many%,}")"
-	equals "101 recipients from ALLOWLIST, refused" 0 "$(swaks_hears 127.0.0.31 '452' --to "${many%,}")"
-}
-
-# swaks_hears ADDRESS CODE FLAGS...: how often a client hears a code before DATA.
-swaks_hears() {
-	swaks --server "127.0.0.1:$public_port" --local-interface "$1" --helo client.example --from sender@client.example \
-		--quit-after RCPT "${@:3}" 2>&1 | grep -c "^<[~ ]*\*\* $2" || true
-}
-
-# --- behind a proxy ---------------------------------------------------------
-
-talk() { python3 "$root/scripts/interop/talk.py" "$@"; }
-
-# first FLAGS...: the first word of the first answer.
-first() { talk "$@" "$public_port" QUIT | head -n 1 | cut -d ' ' -f 1; }
-
-proxied() { # B11
-	set_api PATCH /listeners/inbound '{"proxy_protocol_from":["127.0.0.40"]}'
-	equals "behind the proxy, in the name of BLOCKLIST" 554 "$(first --source 127.0.0.40 --proxy 127.0.0.32)"
-	equals "behind the proxy, in the name of ALLOWLIST" 220 "$(first --source 127.0.0.40 --proxy 127.0.0.31)"
-	equals "the proxy without a header" closed "$(talk --source 127.0.0.40 "$public_port" 'EHLO client.example' | tail -n 1)"
-	equals "BLOCKLIST with a header in the name of ALLOWLIST" 554 "$(first --source 127.0.0.32 --proxy 127.0.0.31)"
-	set_api PATCH /listeners/inbound '{"proxy_protocol_from":null}'
 }
 
 # --- the guide --------------------------------------------------------------
@@ -381,16 +304,19 @@ if [[ ${programs[*]} == *exim* ]]; then
 fi
 start_sink policy
 to_sink='{"next_hops":[{"host":"127.0.0.1","port":'"$sink_port"'}]}'
-export SSL_CERT_FILE=$peers_dir/ca.pem # whom the gateway trusts
 start_gateway
+trust interop-ca authority "$peers_dir/ca.pem"
 set_api PATCH /settings/dns '{"servers":["127.0.0.1:'"$dns_port"'"]}'
 set_api PUT /routes/client.example "$to_sink"
 
 one_domain
 sending
+pins
+through_profiles
 lists
 receiving
 own_policies
+client_certificates
 proxied
 listeners
 succeeds "the gateway stops in good order" stop_gateway

@@ -4,9 +4,11 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
 	"log/slog"
 	"net"
 	"net/netip"
+	"strings"
 	"sync"
 	"time"
 
@@ -39,8 +41,9 @@ type client struct {
 	began    time.Time
 	messages int
 	tls      delivery.SessionTLS
-	subject  string // of the verified certificate; safe in a header field
-	tlsState string // off, clear, encrypted, failed: for log and metrics
+	result   delivery.TLSResult // for log and report
+	failure  string             // why TLS failed
+	subject  string             // of the verified certificate; safe in a header field
 	releases []func()
 	ended    sync.Once
 }
@@ -48,7 +51,7 @@ type client struct {
 // Handle serves one connection. It returns false, without having touched the
 // connection, where the handler was retired meanwhile.
 func (h *Handler) Handle(socket net.Conn) bool {
-	c := &client{handler: h, addr: addrOf(socket), began: h.deps.Now(), tlsState: "clear"}
+	c := &client{handler: h, addr: addrOf(socket), began: h.deps.Now(), result: delivery.TLSUndecided}
 	c.wire = newWire(socket, nameTimeout+time.Minute, time.Hour)
 	if !h.enter(c) {
 		return false
@@ -121,11 +124,15 @@ func (c *client) begin() error {
 	if h.listener.Protocol == policy.ProtocolSMTPS {
 		config := h.tlsConfig(c.policy)
 		if config == nil {
-			c.log("refused", "why", "TLS is not available")
+			c.result, c.failure = delivery.TLSFailed, "TLS is not available"
+			c.log("refused", "why", c.failure)
 			return errNotAdmitted
 		}
 		if err := c.wire.handshake(config); err != nil {
 			c.handshakeFailed(err)
+			if errors.Is(err, io.EOF) {
+				c.result = delivery.TLSUndecided // it said nothing, as a port check does
+			}
 			return err
 		}
 		if c.encrypted(c.wire); c.refusal != nil {
@@ -169,18 +176,19 @@ func (c *client) decide() bool {
 // encrypted notes the TLS state after a handshake, and whether the client's
 // certificate lets it go on.
 func (c *client) encrypted(w *wire) {
-	c.tlsState = "encrypted"
-	c.tls = delivery.SessionTLS{Version: tls.VersionName(w.tls.Version), Cipher: tls.CipherSuiteName(w.tls.CipherSuite)}
+	c.result = delivery.TLSSuccess
+	c.tls = delivery.SessionTLS{Version: strings.ReplaceAll(tls.VersionName(w.tls.Version), " ", ""), Cipher: tls.CipherSuiteName(w.tls.CipherSuite)}
 	result := "success"
 	if c.verify(w.tls.PeerCertificates); c.refusal != nil {
 		result = "certificate_refused"
+		c.result, c.failure = delivery.TLSFailed, "client certificate: "+c.tls.Verification
 	}
 	c.handler.deps.Metrics.handshake(c.handler.listener.Name, c.tls.Version, result)
 }
 
 // handshakeFailed notes a handshake that came to nothing; the connection ends.
 func (c *client) handshakeFailed(err error) {
-	c.tlsState = "failed"
+	c.result, c.failure = delivery.TLSFailed, reply.Quote(err.Error(), maxErrorOctets)
 	result := "failure"
 	if errors.Is(err, errInjection) {
 		result = "injection" // B16
@@ -196,7 +204,7 @@ func (c *client) done() {
 		for _, release := range c.releases {
 			release()
 		}
-		c.log("connection", "messages", c.messages, "duration_ms", c.handler.deps.Now().Sub(c.began).Milliseconds())
+		c.observeEnd()
 		c.handler.leave(c)
 	})
 }
@@ -210,7 +218,7 @@ func (c *client) log(event string, args ...any) {
 		slog.String("proxy", c.proxyText()),
 		slog.String("group", c.group),
 		slog.String("policy", c.policy.Name),
-		slog.String("tls", c.tlsState),
+		slog.String("tls", string(c.result)),
 		slog.String("tls_version", c.tls.Version),
 		slog.String("cipher", c.tls.Cipher),
 		slog.String("verification", c.tls.Verification),

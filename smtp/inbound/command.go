@@ -6,6 +6,7 @@ import (
 	"io"
 	"strings"
 
+	"postern/domain/mailaddr"
 	"postern/smtp/reply"
 )
 
@@ -19,6 +20,7 @@ func cutVerb(line string) (verb, argument string) {
 // rest, one command at a time.
 func (l *leg) command(line string) error {
 	verb, argument := cutVerb(line)
+	l.client.spoke()
 	switch {
 	case l.client.refusal != nil && verb != "QUIT":
 		return l.refuse(*l.client.refusal, verb, argument) // B17
@@ -27,19 +29,63 @@ func (l *leg) command(line string) error {
 	case l.client.requireTLS && l.tls == nil && !allowedInClear(verb):
 		// B15: before STARTTLS nothing else is answered, unknown commands too.
 		return l.refuse(reply.MustStartTLS(), verb, argument)
+	case !known(verb):
+		return l.refuse(reply.UnknownCommand(), verb, argument)
 	case verb == "AUTH":
 		return l.refuse(reply.NotImplemented("AUTH"), verb, argument)
 	case verb == "BDAT":
 		return l.commandBDAT(argument)
-	case verb == "MAIL":
-		line = "MAIL " + clampSize(argument)
-	case verb == "RCPT":
-		line = "RCPT " + l.completePostmaster(argument)
-	case verb == "EHLO" || verb == "HELO":
-		line = verb + " " + printable(argument)
 	}
-	l.pass(verb, argument, line)
+	return l.pass(verb, argument)
+}
+
+// known reports whether the verb is a command of SMTP. Others are answered here:
+// go-smtp would end the session after a few.
+func known(verb string) bool {
+	switch verb {
+	case "EHLO", "HELO", "MAIL", "RCPT", "DATA", "BDAT", "RSET", "NOOP", "QUIT", "VRFY", "EXPN", "HELP", "AUTH":
+		return true
+	}
+	return false
+}
+
+// pass lets go-smtp have the command, in a form that it understands.
+func (l *leg) pass(verb, argument string) error {
+	sent := argument
+	switch verb {
+	case "MAIL", "RCPT":
+		if name := repeatedParameter(argument); name != "" {
+			return l.refuse(reply.BadArgument("parameter "+name+" stands there twice"), verb, argument)
+		}
+		sent = l.completePostmaster(clampSize(argument))
+	case "EHLO", "HELO":
+		if argument == "" {
+			return l.refuse(reply.BadArgument(verb+" takes a domain or an address"), verb, argument)
+		}
+		sent = printable(argument)
+	}
+	// RFC 5321 §4.1.1: blanks at the end of a line mean nothing.
+	l.feedCommand(verb, argument, strings.TrimSpace(verb+" "+sent))
 	return nil
+}
+
+// repeatedParameter returns the name of a parameter of MAIL or RCPT that stands
+// there more than once: which one would count?
+func repeatedParameter(argument string) string {
+	_, path, _ := strings.Cut(argument, ":")
+	_, parameters, err := mailaddr.ParsePath(path)
+	if err != nil {
+		return "" // the session says what is wrong with the path
+	}
+	seen := map[string]bool{}
+	for field := range strings.FieldsSeq(parameters) {
+		name, _, _ := strings.Cut(strings.ToUpper(field), "=")
+		if seen[name] {
+			return printable(name)
+		}
+		seen[name] = true
+	}
+	return ""
 }
 
 // allowedInClear are the commands that a session may use before the STARTTLS
@@ -52,8 +98,8 @@ func allowedInClear(verb string) bool {
 	return false
 }
 
-// pass lets go-smtp have the command.
-func (l *leg) pass(verb, argument, line string) {
+// feedCommand makes a line the next that go-smtp reads.
+func (l *leg) feedCommand(verb, argument, line string) {
 	l.verb, l.argument = verb, argument
 	l.feed = append([]byte(line), "\r\n"...)
 }
@@ -83,7 +129,7 @@ func (l *leg) commandBDAT(argument string) error {
 		return l.hangUp(reply.BadArgument(err.Error()))
 	}
 	l.chunk = c
-	l.pass("BDAT", argument, "DATA")
+	l.feedCommand("BDAT", argument, "DATA")
 	return nil
 }
 
@@ -129,13 +175,16 @@ func clampSize(argument string) string {
 // completePostmaster adds the domain to <postmaster>, which go-smtp would not
 // take without (RFC 5321 §4.5.1).
 func (l *leg) completePostmaster(argument string) string {
-	const bare = "<postmaster>"
-	i := strings.Index(strings.ToLower(argument), bare)
-	if i < 0 {
+	const keyword, bare = "TO:", "<postmaster>"
+	if len(argument) < len(keyword) {
+		return argument
+	}
+	path := strings.TrimLeft(argument[len(keyword):], " ")
+	if len(path) < len(bare) || !strings.EqualFold(path[:len(bare)], bare) {
 		return argument
 	}
 	domain := l.client.handler.listener.DefaultDomain
-	return fmt.Sprintf("%s<postmaster@%s>%s", argument[:i], domain, argument[i+len(bare):])
+	return fmt.Sprintf("%s<postmaster@%s>%s", argument[:len(keyword)], domain, path[len(bare):])
 }
 
 // printable holds what a client says of itself to what may stand in a log, a
@@ -179,9 +228,6 @@ func (l *leg) edit(answer []byte) []byte {
 		return reply.Closing().Append(nil)
 	case verb == "MAIL" || verb == "RCPT" || verb == "DATA" || verb == "BDAT":
 		return mendCodes(answer)
-	case bytes.HasPrefix(answer, []byte("501 5.5.2 Bad command")):
-		// RFC 5321 §4.2.4: what is no command at all, of whatever length.
-		return reply.UnknownCommand().Append(nil)
 	}
 	return answer
 }

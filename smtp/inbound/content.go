@@ -19,7 +19,9 @@ type content struct {
 	dst       io.Writer
 	maxBytes  int64
 	maxHeader int
-	maxLine   int // with the CRLF
+	maxLine   int   // with the CRLF
+	trace     int64 // octets of ours that dst has before the message
+	keep      bool  // keep the header, for content filters
 
 	size     int64
 	header   int  // octets of the header so far
@@ -27,6 +29,7 @@ type content struct {
 	cr       bool // the line under way ends in CR so far
 	body     bool // the header is over
 	head     []byte
+	kept     []byte // the header so far, if it is to be kept
 	received int
 	eightBit bool
 	utf8Head bool
@@ -108,6 +111,9 @@ func (c *content) scanHeader(p []byte) {
 	if c.eightBit && hasEightBit(p) {
 		c.utf8Head = true
 	}
+	if c.keep {
+		c.kept = append(c.kept, p...)
+	}
 	if c.header += len(p); c.header > c.maxHeader {
 		c.refuse(reply.HeaderTooBig())
 	}
@@ -126,6 +132,9 @@ func (c *content) endLine() {
 }
 
 func (c *content) endHeaderLine() {
+	if c.keep {
+		c.kept = append(c.kept, '\n')
+	}
 	c.header++       // the LF
 	if c.line == 1 { // only the CR
 		c.body = true

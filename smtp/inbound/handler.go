@@ -19,6 +19,7 @@ import (
 	"postern/domain/mailaddr"
 	"postern/domain/policy"
 	"postern/smtp/keyring"
+	"postern/smtp/reply"
 	"postern/smtp/tlsverify"
 )
 
@@ -37,6 +38,13 @@ type Queue interface {
 	Accepting() error
 }
 
+// Inspector judges the content of messages before they are accepted (B34).
+type Inspector interface {
+	// Inspect returns the reply that refuses the message, nil where it may go on.
+	// It returns soon after the context ends.
+	Inspect(ctx context.Context, s *config.Snapshot, id delivery.MessageID, content delivery.Body) *reply.Reply
+}
+
 // Dependencies are what every handler of every generation works with.
 type Dependencies struct {
 	Snapshot func() *config.Snapshot // the newest one
@@ -45,9 +53,13 @@ type Dependencies struct {
 	Keys     *keyring.Ring
 	Limits   *Limits
 	Metrics  *Metrics
+	Observer Observer     // nil: nobody is told
 	Logger   *slog.Logger // the mail log
 	Now      func() time.Time
 	NewID    func() delivery.MessageID
+
+	// Inspector is asked where the settings say so.
+	Inspector Inspector
 }
 
 // Handler is what one generation does with the connections of one listener.
@@ -64,6 +76,9 @@ type Handler struct {
 	// no mail flow policy wants one (B17).
 	tlsAsking   *tls.Config
 	clientTrust *tlsverify.Trust
+	// work ends when sessions were given their time and are cut off.
+	work context.Context
+	cut  context.CancelFunc
 
 	mu      sync.Mutex
 	clients map[*client]struct{}
@@ -87,6 +102,7 @@ func NewHandler(ctx context.Context, deps Dependencies, snapshot *config.Snapsho
 		variants: map[string]*variant{}, clients: map[*client]struct{}{}, release: func() {},
 		proxies: proxyTable(listener.ProxyProtocolFrom),
 	}
+	h.work, h.cut = context.WithCancel(context.WithoutCancel(ctx))
 	access, ok := snapshot.Access(listener.Name)
 	if !ok {
 		return nil, errors.New("the listener has no host access table")
@@ -197,6 +213,7 @@ func (h *Handler) Idle() bool {
 func (h *Handler) closeWhenIdle() {
 	if h.retired && len(h.clients) == 0 {
 		h.release()
+		h.cut()
 		for _, v := range h.variants {
 			_ = v.legs.Close()
 		}
@@ -213,6 +230,7 @@ func (h *Handler) Drain(ctx context.Context) error {
 		select {
 		case <-v.legs.closed:
 		case <-ctx.Done():
+			h.cut()
 			h.each(func(w *wire) { _ = w.socket.Close() }) // they had their time
 			return ctx.Err()
 		}

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -48,6 +49,8 @@ type setup struct {
 	noKey    bool // no certificate is active
 	names    map[string][]mailaddr.DomainName
 	resolver Names // instead of names
+
+	inspector Inspector
 }
 
 // flow is a mail flow policy "FLOW" with the TLS mode, for setups that need one.
@@ -116,6 +119,8 @@ func dependencies(t *testing.T, g *gateway, s setup) Dependencies {
 		Logger:   slog.New(slog.NewJSONHandler(&lockedWriter{w: g.log}, nil)),
 		Now:      time.Now,
 		NewID:    func() delivery.MessageID { return ids.Next(time.Now(), 0) },
+
+		Inspector: s.inspector,
 	}
 }
 
@@ -211,6 +216,15 @@ type spoolBody struct {
 	bytes.Buffer
 	spool *spool
 }
+
+func (b *spoolBody) Insert(offset int64, p []byte) error {
+	whole := slices.Insert(bytes.Clone(b.Bytes()), int(offset), p...)
+	b.Reset()
+	_, err := b.Write(whole)
+	return err
+}
+
+func (b *spoolBody) Written() (delivery.Body, error) { return delivery.BytesBody(b.Bytes()), nil }
 
 func (b *spoolBody) Finish() (delivery.Body, error) { return delivery.BytesBody(b.Bytes()), nil }
 

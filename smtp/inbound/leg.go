@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"time"
@@ -47,14 +48,22 @@ type chunk struct {
 }
 
 // Read gives go-smtp the next command. Everything that this package answers
-// itself is answered on the way.
-func (l *leg) Read(p []byte) (int, error) {
+// itself is answered on the way. A fault of ours ends this session, not the
+// gateway.
+func (l *leg) Read(p []byte) (n int, err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			l.client.log("fault", "panic", fmt.Sprint(fault), "stack", string(debug.Stack()))
+			_ = l.fail(errWireClosed)
+			n, err = 0, io.EOF
+		}
+	}()
 	for len(l.feed) == 0 {
 		if err := l.next(); err != nil {
 			return 0, io.EOF
 		}
 	}
-	n := copy(p, l.feed)
+	n = copy(p, l.feed)
 	l.feed = l.feed[n:]
 	return n, nil
 }

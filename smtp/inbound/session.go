@@ -169,7 +169,8 @@ func (s *session) allowed(to mailaddr.Mailbox) bool {
 }
 
 func (t *transaction) add(to mailaddr.Mailbox, options *gosmtp.RcptOptions) {
-	r := delivery.Recipient{Index: len(t.to), Address: to}
+	r := delivery.Recipient{Index: len(t.to)}
+	r.Address, r.RequireTLS = t.snapshot.Settings.RequireTLS.Tagged(to) // B55
 	words := make([]string, len(options.Notify))
 	for i, n := range options.Notify {
 		words[i] = string(n)
@@ -202,14 +203,25 @@ func (s *session) Data(io.Reader) error {
 		body.Abort()
 		return s.notStored(check.err)
 	}
+	if err := s.filter(body, check); err != nil {
+		body.Abort()
+		return err
+	}
+	if r := s.inspect(body); r != nil {
+		body.Abort()
+		return s.refused(*r)
+	}
 	return s.enqueue(body, check)
 }
 
 // receive reads the message into the body, behind our Received field.
 func (s *session) receive(body delivery.BodyWriter, t *transaction) (*content, error) {
-	p := s.leg.client.policy
-	check := &content{dst: body, maxBytes: p.MaxMessageBytes, maxHeader: p.MaxHeaderBytes, maxLine: p.MaxLineBytes}
-	if _, err := body.Write(s.received(t)); err != nil {
+	p, received := s.leg.client.policy, s.received(t)
+	check := &content{
+		dst: body, maxBytes: p.MaxMessageBytes, maxHeader: p.MaxHeaderBytes, maxLine: p.MaxLineBytes,
+		trace: int64(len(received)), keep: t.snapshot.ContentFilters().ReadsHeader(),
+	}
+	if _, err := body.Write(received); err != nil {
 		check.err = err
 	}
 	if err := s.leg.readBody(check); err != nil {
@@ -217,6 +229,22 @@ func (s *session) receive(body delivery.BodyWriter, t *transaction) (*content, e
 	}
 	check.finish()
 	return check, nil
+}
+
+// inspect has the content judged, where the settings say so; nil where the
+// message may go on (B34). The client waits: nothing is read from it meanwhile.
+func (s *session) inspect(body delivery.BodyWriter) *reply.Reply {
+	t, h := s.mail, s.leg.client.handler
+	if !t.snapshot.Settings.Inspection.Enabled {
+		return nil
+	}
+	content, err := body.Written()
+	if err != nil {
+		s.leg.client.log("not stored", slog.String("error", err.Error()))
+		r := reply.SpoolUnavailable()
+		return &r
+	}
+	return h.deps.Inspector.Inspect(h.work, t.snapshot, t.envelope.ID, content)
 }
 
 // enqueue says 250 only after the message is durable (B74).
@@ -234,6 +262,7 @@ func (s *session) enqueue(body delivery.BodyWriter, check *content) error {
 		return s.notStored(err)
 	}
 	c.messages++
+	c.observeMessage()
 	c.handler.deps.Metrics.message(c.handler.listener.Name, "accepted", t.envelope.Size)
 	c.log("accepted", "queue_id", t.envelope.ID.String(), "from", t.envelope.Sender.String(),
 		"recipients", len(t.to), "size", t.envelope.Size)

@@ -87,10 +87,10 @@ func (s *Socket) Serve(current func() *Handler, logger *slog.Logger) {
 // handle gives the connection to the current handler; one that was retired in
 // between has a successor.
 func handle(conn net.Conn, current func() *Handler) {
-	for h := current(); h != nil; h = current() {
+	for h, last := current(), (*Handler)(nil); h != nil && h != last; h, last = current(), h {
 		if h.Handle(conn) {
 			return
 		}
 	}
-	_ = conn.Close() // the listener is gone from the configuration
+	_ = conn.Close() // the listener is gone from the configuration, or all ends
 }

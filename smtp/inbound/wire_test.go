@@ -49,7 +49,7 @@ func TestMessageArrivesAsItWasSent(t *testing.T) {
 	if got := m.Recipients[0].Address.String() + " " + m.Recipients[1].Address.String(); got != `"quoted local"@example.com B@example.com` {
 		t.Errorf("recipients %s", got)
 	}
-	if m.ClientTLS.Version != "TLS 1.3" || m.Revision != g.config.Snapshot().Revision {
+	if m.ClientTLS.Version != "TLS1.3" || m.Revision != g.config.Snapshot().Revision {
 		t.Errorf("TLS %+v at revision %d", m.ClientTLS, m.Revision)
 	}
 }
@@ -67,7 +67,7 @@ func TestReceivedFieldTellsOfTLSAndQueueID(t *testing.T) { // B19
 	}
 	all, _ := io.ReadAll(r)
 	field, _, _ := strings.Cut(string(all), "\r\n\r\n")
-	for _, want := range []string{"from client.test ([127.0.0.1])", "TLS 1.3, TLS_", "by mail.example.com with ESMTPS id " + m.ID.String()} {
+	for _, want := range []string{"from client.test ([127.0.0.1])", "TLS1.3, TLS_", "by mail.example.com with ESMTPS id " + m.ID.String()} {
 		if !strings.Contains(field, want) {
 			t.Errorf("%q is not in %q", want, field)
 		}

@@ -2,10 +2,12 @@ package outbound
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"postern/domain/config"
 	"postern/domain/delivery"
+	"postern/domain/mailaddr"
 	"postern/domain/policy"
 )
 
@@ -17,10 +19,14 @@ type attempt struct {
 	snapshot   *config.Snapshot
 	message    *delivery.Message
 	to         destination
+	requireTLS bool // the recipients are flagged (B55)
 	recipients []*addressee
 	record     delivery.Attempt
 	// worst is the candidate whose failure tells most; nil while none failed.
 	worst *finding
+	// postponed is the earliest time at which an address that has reached its
+	// limits may take more; zero where none has.
+	postponed time.Time
 }
 
 // Deliver tries to hand a message to the recipients at the given positions of
@@ -35,12 +41,16 @@ func (d *Deliverer) Deliver(ctx context.Context, m *delivery.Message, recipients
 	}
 	a.record = delivery.Attempt{Message: m.ID, At: d.Now(), Revision: a.snapshot.Revision}
 	if len(a.recipients) > 0 {
-		a.to = destinationOf(a.recipients[0].Address)
+		to := terminusOf(m, recipients[0])
+		a.to, a.requireTLS = to.destination, to.requireTLS
 		a.record.Decision.Domain = a.to.domain
 		a.run(ctx)
+		a.observeEnd()
 	}
 	for _, r := range a.recipients {
-		a.record.Results = append(a.record.Results, delivery.Result{Recipient: r.Index, Outcome: *r.outcome})
+		if r.outcome != nil {
+			a.record.Results = append(a.record.Results, delivery.Result{Recipient: r.Index, Outcome: *r.outcome, DSN: r.dsn})
+		}
 	}
 	a.record.Duration = time.Since(began)
 	return a.record
@@ -53,21 +63,49 @@ func (a *attempt) run(ctx context.Context) {
 		a.settle(*end)
 		return
 	}
-	var resting []target
-	for _, tier := range plan.tiers {
-		targets, own := a.names(ctx, plan, tier)
+	if plan.problem != nil {
+		a.worst = &finding{outcome: *plan.problem, stage: plan.problem.Stage, decision: a.record.Decision}
+	}
+	resting := a.walk(ctx, plan)
+	// B33: addresses that were out of reach a moment ago come last.
+	a.tryEach(ctx, resting)
+	a.giveUp()
+}
+
+// walk goes through the tiers and returns the addresses that were left out
+// because they rest.
+func (a *attempt) walk(ctx context.Context, p plan) (resting []target) {
+	ours := false
+	for _, tier := range p.tiers {
+		if tier[0].discard {
+			a.tryEach(ctx, resting) // Nothing is thrown away before every host was tried.
+			a.discard()
+			return nil
+		}
 		// B33: where DNS leads back to us, this preference and all worse ones are
 		// not for us to try.
-		if own {
-			break
+		if ours && tier[0].byMX {
+			continue
+		}
+		targets, own := a.names(ctx, tier)
+		if ours = ours || own; own {
+			continue
 		}
 		awake, asleep := a.resting.split(targets)
 		resting = append(resting, asleep...)
 		a.tryEach(ctx, awake)
 	}
-	// B33: addresses that were out of reach a moment ago come last.
-	a.tryEach(ctx, resting)
-	a.giveUp()
+	return resting
+}
+
+// discard settles the rest by throwing it away, as the route says (B31); but
+// not what waits for room at a host before it.
+func (a *attempt) discard() {
+	if len(a.pending()) == 0 || !a.postponed.IsZero() {
+		return
+	}
+	a.record.Host, a.record.Address, a.record.TLS = devNull, "", delivery.SessionTLS{}
+	a.settle(discardOutcome())
 }
 
 // tryEach uses the addresses in order, as long as there are recipients left, and
@@ -85,6 +123,12 @@ func (a *attempt) tryEach(ctx context.Context, targets []target) {
 // candidate whose failure tells most.
 func (a *attempt) giveUp() {
 	if len(a.pending()) == 0 {
+		return
+	}
+	// B21: an address that may take them soon is worth waiting for, whatever the
+	// others said.
+	if !a.postponed.IsZero() {
+		a.record.PostponedUntil = a.postponed
 		return
 	}
 	if a.worst == nil {
@@ -106,7 +150,7 @@ func (a *attempt) lose(f *failure, about finding) {
 
 // names finds the addresses of a whole tier before any of it is tried, since one
 // of them may be ours.
-func (a *attempt) names(ctx context.Context, p plan, tier []hop) (targets []target, own bool) {
+func (a *attempt) names(ctx context.Context, tier []hop) (targets []target, own bool) {
 	for _, h := range tier {
 		found, f := a.resolve(ctx, h)
 		if f != nil {
@@ -114,7 +158,7 @@ func (a *attempt) names(ctx context.Context, p plan, tier []hop) (targets []targ
 			a.note(delivery.HostTry{Host: h.String()}, f)
 		}
 		for _, to := range found {
-			own = own || p.byMX && a.leadsBack(a.snapshot, to.addr.Addr())
+			own = own || h.byMX && a.leadsBack(a.snapshot, to.addr.Addr())
 			targets = append(targets, to)
 		}
 	}
@@ -126,13 +170,18 @@ func (a *attempt) try(ctx context.Context, to target) {
 	t := a.terms(to)
 	a.record.Decision = t.decision
 	a.record.Host, a.record.Address, a.record.TLS = to.hop.String(), to.addr.String(), delivery.SessionTLS{}
+	if !a.enter(to, t) {
+		return
+	}
+	defer a.leave(to, t)
 	for {
 		f := a.climb(ctx, to, t)
 		if f == nil {
 			return
 		}
 		next, ok := t.rung.next(t.decision, f)
-		if ok && next.level == policy.TLSNone {
+		// B24; the grant of a server profile needs no list (B32).
+		if ok && next.level == policy.TLSNone && !t.decision.ClearAfterFailedTLS {
 			ok = a.OneHour.Add(to.addr.Addr(), to.host, f.detail)
 		}
 		if !ok {
@@ -146,16 +195,30 @@ func (a *attempt) try(ctx context.Context, to target) {
 // terms is the stage that decides what TLS the destination needs at the address
 // (B27).
 func (a *attempt) terms(to target) terms {
-	in := a.snapshot.OutboundInputs(a.to.domain, to.host, to.addr.Addr(), a.Now())
-	in.RequireTLS = a.message.RequireTLS
+	in := inputsFor(a.snapshot, a.to.domain, to.hop, to.addr.Addr(), a.Now())
+	in.RequireTLS = a.requireTLS
 	decision := policy.Effective(in)
 	return terms{
 		decision: decision,
 		rung:     firstRung(decision, a.OneHour.Contains(to.addr.Addr())),
 		hello:    a.snapshot.Settings.Outbound.HostName,
-		limit:    in.Control.MessagesPerConnection,
+		control:  in.Control,
 		revision: a.snapshot.Revision,
+
+		recipient: a.to,
 	}
+}
+
+// inputsFor gathers what is known about sending a domain's mail to a hop.
+func inputsFor(s *config.Snapshot, recipient mailaddr.DomainName, h hop, addr netip.Addr, now time.Time) policy.OutboundInputs {
+	in := s.OutboundInputs(recipient, h.host, addr, now)
+	if h.byMX {
+		in.Routed = false // USEDNS leads where the published policies are about (B31)
+	}
+	if h.profile != nil {
+		in.Profile = h.profile.Requirement(h.endpoint)
+	}
+	return in
 }
 
 // climb uses one rung: it takes or makes connections until every recipient has
@@ -181,10 +244,11 @@ func (a *attempt) use(ctx context.Context, to target, t terms) *failure {
 	if !reused {
 		s, f = a.open(ctx, to, t)
 		a.resting.note(to.addr, f)
+		a.observeConnection(to, t, s, f)
 	}
 	if f == nil {
 		pending := len(a.pending())
-		f = a.transfer(ctx, s)
+		f = a.transfer(ctx, s, t)
 		// An idle connection may be dead without our knowing: that says nothing
 		// about the peer.
 		if reused && f != nil && f.isStale() && len(a.pending()) == pending {
@@ -204,9 +268,11 @@ func (f *failure) isStale() bool {
 
 // transfer is the last stage: transactions until every recipient has its
 // outcome, as far as the connection goes.
-func (a *attempt) transfer(ctx context.Context, s *session) *failure {
+func (a *attempt) transfer(ctx context.Context, s *session, t terms) *failure {
 	for pending := a.pending(); len(pending) > 0 && !s.exhausted(); pending = a.pending() {
-		f := s.client.send(ctx, a.message, pending[:min(len(pending), s.batch())], a.record.Decision.RequireTLS)
+		batch := pending[:min(len(pending), s.batch())]
+		f := s.client.send(ctx, a.message, batch, a.record.Decision.RequireTLS)
+		a.observeMessage(t, s, batch)
 		if f != nil {
 			s.client.leave(f)
 			return f
@@ -235,11 +301,12 @@ func (s *session) batch() int {
 	return maxBatch
 }
 
-// pending are the recipients without an outcome.
+// pending are the recipients without an outcome, apart from those that the
+// limits of the address hold back.
 func (a *attempt) pending() []*addressee {
 	var list []*addressee
 	for _, r := range a.recipients {
-		if r.outcome == nil {
+		if r.outcome == nil && !r.held {
 			list = append(list, r)
 		}
 	}

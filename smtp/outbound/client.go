@@ -32,10 +32,12 @@ func (c *client) greet(ctx context.Context) *failure {
 	c.guard(ctx, 0)
 	defer c.unguard()
 	r, err := c.reply(c.timeouts.Greeting)
-	if err != nil {
+	switch {
+	case isAlert(err): // Of implicit TLS: see greetAgain.
+		return handshakeFailure(ctx, err)
+	case err != nil:
 		return failed(ctx, delivery.StageConnect, err)
-	}
-	if r.Code != 220 {
+	case r.Code != 220:
 		return refusedBy(delivery.StageConnect, r)
 	}
 	return c.introduce(ctx, delivery.StageConnect)
@@ -93,6 +95,13 @@ func (c *client) startTLS(ctx context.Context, config *tls.Config) (*tls.Connect
 	if c.in.Buffered() > 0 {
 		return nil, &failure{stage: delivery.StageSTARTTLS, class: injected, detail: "the peer sent clear text behind its 220 reply to STARTTLS"}
 	}
+	return c.handshake(ctx, config)
+}
+
+// implicitTLS shakes hands before the greeting (RFC 8314 §3.3).
+func (c *client) implicitTLS(ctx context.Context, config *tls.Config) (*tls.ConnectionState, *failure) {
+	c.guard(ctx, 0)
+	defer c.unguard()
 	return c.handshake(ctx, config)
 }
 
@@ -166,7 +175,7 @@ func (c *client) quit() {
 // still understand one.
 func (c *client) leave(f *failure) {
 	switch f.class {
-	case turnedAway, tlsNotOffered, unverified, requireTLSNotOffered:
+	case turnedAway, tlsNotOffered, unverified, requireTLSNotOffered, authWithheld, authRefused:
 		if f.reply.Code != 421 {
 			c.quit()
 			return

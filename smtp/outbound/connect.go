@@ -12,6 +12,7 @@ import (
 	"postern/domain/delivery"
 	"postern/domain/mailaddr"
 	"postern/domain/policy"
+	"postern/smtp/maillog"
 	"postern/smtp/reply"
 	"postern/smtp/tlsverify"
 )
@@ -24,6 +25,9 @@ type session struct {
 	tls      delivery.SessionTLS
 	messages int // handed over so far
 	limit    int // of messages; 0: none
+	// trusted says that the certificate is verified for the very host, which
+	// credentials ask for whatever the decision does (B32).
+	trusted bool
 }
 
 // terms are what a connection is made under.
@@ -31,9 +35,10 @@ type terms struct {
 	decision policy.Decision
 	rung     rung
 	hello    mailaddr.DomainName
-	// limit is the number of messages that we send over one connection.
-	limit    int
+	control  policy.DestinationControl // with its limits
 	revision int64
+	// recipient is what the connection is counted under.
+	recipient destination
 	// trace notes the steps of a live test; nil in a delivery.
 	trace *trace
 }
@@ -42,7 +47,7 @@ type terms struct {
 func (t terms) keyFor(to target) poolKey {
 	return poolKey{
 		addr: to.addr, host: to.host, hello: t.hello.String(),
-		requirement: t.decision.Key(), level: t.rung.level, scope: t.scope(),
+		requirement: t.decision.Key(), level: t.rung.level, scope: t.scope(), profile: to.identity(),
 	}
 }
 
@@ -73,7 +78,7 @@ func (t terms) checks() []policy.Check {
 // ready where there is no failure; otherwise its connection is closed, and only
 // its TLS state is of interest.
 func (d *Deliverer) open(ctx context.Context, to target, t terms) (*session, *failure) {
-	s := &session{key: t.keyFor(to), limit: t.limit}
+	s := &session{key: t.keyFor(to), limit: t.control.MessagesPerConnection}
 	f := d.dial(ctx, s, to, t)
 	t.trace.connected(to.addr, f)
 	if f == nil {
@@ -105,17 +110,29 @@ func (d *Deliverer) dial(ctx context.Context, s *session, to target, t terms) *f
 
 // prepare makes an open connection ready for MAIL.
 func (d *Deliverer) prepare(ctx context.Context, s *session, to target, t terms) *failure {
-	if f := s.client.greet(ctx); f != nil {
-		return f
-	}
-	if f := d.secure(ctx, s, to, t); f != nil {
+	if f := d.meet(ctx, s, to, t); f != nil {
 		return f
 	}
 	// RFC 8689 §4.1: the request may only be handed to a peer that knows it.
 	if t.decision.RequireTLS && !s.client.offers.requireTLS {
 		return &failure{stage: delivery.StageSTARTTLS, class: requireTLSNotOffered, detail: "the peer does not offer REQUIRETLS"}
 	}
-	return nil
+	return d.authenticate(ctx, s, to, t)
+}
+
+// meet greets the peer and encrypts the session: in that order by STARTTLS, in
+// the other where TLS is implicit (RFC 8314 §3.3).
+func (d *Deliverer) meet(ctx context.Context, s *session, to target, t terms) *failure {
+	if to.endpoint.ImplicitTLS {
+		if f := d.implicitTLS(ctx, s, to, t); f != nil {
+			return f
+		}
+		return s.client.greet(ctx)
+	}
+	if f := s.client.greet(ctx); f != nil {
+		return f
+	}
+	return d.secure(ctx, s, to, t)
 }
 
 // secure brings the session to the level of the rung.
@@ -141,12 +158,27 @@ func (d *Deliverer) startTLS(ctx context.Context, s *session, to target, t terms
 	if f != nil {
 		return f
 	}
-	s.tls.Version = tlsVersion(state)
-	s.tls.Cipher = tls.CipherSuiteName(state.CipherSuite)
-	if f := d.verify(ctx, s, state.PeerCertificates, to, t); f != nil {
+	if f := d.judge(ctx, s, state, to, t); f != nil {
 		return f
 	}
 	return s.client.greetAgain(ctx)
+}
+
+// implicitTLS encrypts the connection before a word is said, and judges the
+// peer's certificate.
+func (d *Deliverer) implicitTLS(ctx context.Context, s *session, to target, t terms) *failure {
+	state, f := s.client.implicitTLS(ctx, d.tlsConfig(to, t))
+	if f != nil {
+		return f
+	}
+	return d.judge(ctx, s, state, to, t)
+}
+
+// judge notes what was agreed on and verifies the certificate.
+func (d *Deliverer) judge(ctx context.Context, s *session, state *tls.ConnectionState, to target, t terms) *failure {
+	s.tls.Version = tlsVersion(state)
+	s.tls.Cipher = tls.CipherSuiteName(state.CipherSuite)
+	return d.verify(ctx, s, state.PeerCertificates, to, t)
 }
 
 // tlsVersion returns the version as records have it: TLS1.3.
@@ -164,9 +196,18 @@ func (d *Deliverer) tlsConfig(to target, t terms) *tls.Config {
 		InsecureSkipVerify:          true,
 		MinVersion:                  uint16(t.decision.MinVersion),
 		CurvePreferences:            t.rung.curves(),
-		GetClientCertificate:        d.ClientCertificate,
+		GetClientCertificate:        d.clientCertificate(to),
 		DynamicRecordSizingDisabled: true, // nobody waits for the first octets of a message
 	}
+}
+
+// clientCertificate returns what we show where the peer asks who we are: to a
+// server profile only what that says (B32).
+func (d *Deliverer) clientCertificate(to target) func(*tls.CertificateRequestInfo) (*tls.Certificate, error) {
+	if to.profile != nil && !to.profile.ClientCertificate {
+		return nil
+	}
+	return d.ClientCertificate
 }
 
 // verify is the stage that judges the certificate. The result is recorded in
@@ -179,6 +220,9 @@ func (d *Deliverer) verify(ctx context.Context, s *session, chain []*x509.Certif
 		}
 	}
 	s.tls.Verified, s.tls.Verification = result.Verified, result.String()
+	if to.profile != nil && to.profile.HasCredentials() {
+		s.trusted = d.check(ctx, policy.CheckMXHost, chain, to, t.decision.Domain).Verified
+	}
 	t.trace.verified(result)
 	if result.Verified || len(t.decision.Checks) == 0 {
 		return nil
@@ -218,26 +262,11 @@ func (d *Deliverer) confirmedNames(ctx context.Context, chain []*x509.Certificat
 
 // logConnection writes the connection's line into the mail log (B68).
 func (d *Deliverer) logConnection(ctx context.Context, s *session, to target, t terms, f *failure) {
-	result, detail := "clear", ""
-	if s.tls.Encrypted() {
-		result = "success"
-	}
-	if f != nil {
-		result, detail = "failed", f.detail
-	}
-	d.Logger.LogAttrs(ctx, slog.LevelInfo, "outbound",
-		slog.String("event", "connection"),
-		slog.String("host", to.hop.String()),
-		slog.String("address", to.addr.String()),
-		slog.String("domain", t.decision.Domain.String()),
+	c := connectionOf(to.hop.String(), t, s.tls, f)
+	fields := maillog.Connection(c, to.addr.String(), c.Detail, t.revision)
+	d.Logger.LogAttrs(ctx, slog.LevelInfo, "outbound", append(fields,
+		slog.String("host", c.Host),
 		slog.String("level", t.rung.level.String()),
-		slog.String("tls", result),
-		slog.String("tls_version", s.tls.Version),
-		slog.String("cipher", s.tls.Cipher),
-		slog.Bool("verified", s.tls.Verified),
-		slog.String("verification", s.tls.Verification),
-		slog.String("error", detail),
-		slog.Int64("revision", t.revision),
 		slog.Bool("live_test", t.trace != nil),
-	)
+	)...)
 }

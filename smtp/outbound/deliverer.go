@@ -31,6 +31,11 @@ type Dialer interface {
 
 var _ Dialer = (*net.Dialer)(nil)
 
+// Secrets returns the sealed values that configuration refers to.
+type Secrets interface {
+	Get(ctx context.Context, id string) (string, error)
+}
+
 // Dependencies is what deliveries are made with.
 type Dependencies struct {
 	// Snapshot returns the newest configuration: every attempt takes it anew, so
@@ -46,11 +51,14 @@ type Dependencies struct {
 	// LocalAddrs returns the addresses of this machine, by which an MX record
 	// may point back at us (B33).
 	LocalAddrs func() []netip.Addr
-	OneHour    *OneHourList
-	Logger     *slog.Logger
-	Now        func() time.Time
-	Timeouts   Timeouts   // see DefaultTimeouts
-	Pool       PoolLimits // see DefaultPoolLimits
+	// Secrets has the passwords of server profiles.
+	Secrets  Secrets
+	OneHour  *OneHourList
+	Observer Observer // nil: nobody is told
+	Logger   *slog.Logger
+	Now      func() time.Time
+	Timeouts Timeouts   // see DefaultTimeouts
+	Pool     PoolLimits // see DefaultPoolLimits
 }
 
 // Deliverer hands messages to their next hops. It is safe for concurrent use.
@@ -58,11 +66,15 @@ type Deliverer struct {
 	Dependencies
 	pool    *pool
 	resting *restingList
+	limits  *addressLimits
 }
 
 // New returns a deliverer without connections.
 func New(deps Dependencies) *Deliverer {
-	return &Deliverer{Dependencies: deps, pool: newPool(deps.Pool), resting: newRestingList(deps.Now)}
+	return &Deliverer{
+		Dependencies: deps, pool: newPool(deps.Pool), resting: newRestingList(deps.Now),
+		limits: newAddressLimits(deps.Now),
+	}
 }
 
 // IdleConnections returns how many connections are kept for use.

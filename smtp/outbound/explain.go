@@ -2,9 +2,11 @@ package outbound
 
 import (
 	"context"
+	"slices"
 
 	"postern/domain/delivery"
 	"postern/domain/mailaddr"
+	"postern/domain/policy"
 	"postern/domain/probe"
 	"postern/smtp/dns"
 	"postern/smtp/reply"
@@ -14,7 +16,7 @@ import (
 // and connects to none (B71). What it says is what an attempt at that moment
 // would do.
 func (d *Deliverer) Explain(ctx context.Context, domain mailaddr.DomainName) probe.Destination {
-	return d.explain(ctx, new(delivery.Message), destination{domain: domain})
+	return d.explain(ctx, new(delivery.Message), terminus{destination: destination{domain: domain}})
 }
 
 // maxExplained bounds the groups of a message that are explained: each costs
@@ -34,7 +36,7 @@ func (d *Deliverer) ExplainMessage(ctx context.Context, m *delivery.Message) []p
 	for i, recipients := range d.Group(m, waiting) {
 		group := probe.MessageGroup{Recipients: recipients}
 		if i < maxExplained {
-			e := d.explain(ctx, m, destinationOf(m.Recipients[recipients[0]].Address))
+			e := d.explain(ctx, m, terminusOf(m, recipients[0]))
 			group.Destination = &e
 		}
 		groups = append(groups, group)
@@ -42,15 +44,16 @@ func (d *Deliverer) ExplainMessage(ctx context.Context, m *delivery.Message) []p
 	return groups
 }
 
-func (d *Deliverer) explain(ctx context.Context, m *delivery.Message, to destination) probe.Destination {
+func (d *Deliverer) explain(ctx context.Context, m *delivery.Message, to terminus) probe.Destination {
 	a := d.rehearse(m, to)
 	e := probe.Destination{Domain: to.String(), Revision: a.snapshot.Revision, TLS: a.snapshot.Settings.TLS}
 	e.Control, _ = a.snapshot.Control(to.domain)
 	e.Origins = a.snapshot.ControlOrigins(to.domain)
+	e.TrustAnchors = a.snapshot.TrustAnchorNames(policy.TrustAuthority, policy.TrustPinned)
 	if to.domain != "" {
 		e.Route = a.snapshot.Route(to.domain)
 	}
-	if to.domain != "" && e.Route == nil {
+	if to.domain != "" && asksDNS(e.Route) {
 		e.MX = d.explainMX(ctx, to.domain)
 	}
 	found := a.candidates(ctx)
@@ -61,9 +64,15 @@ func (d *Deliverer) explain(ctx context.Context, m *delivery.Message, to destina
 	return e
 }
 
+// asksDNS reports whether MX records name next hops of a domain with the route;
+// nil is none.
+func asksDNS(route *policy.Route) bool {
+	return route == nil || slices.ContainsFunc(route.NextHops, func(n policy.NextHop) bool { return n.UseDNS })
+}
+
 // rehearse makes an attempt that will never hand anything over.
-func (d *Deliverer) rehearse(m *delivery.Message, to destination) *attempt {
-	a := &attempt{Deliverer: d, snapshot: d.Snapshot(), message: m, to: to}
+func (d *Deliverer) rehearse(m *delivery.Message, to terminus) *attempt {
+	a := &attempt{Deliverer: d, snapshot: d.Snapshot(), message: m, to: to.destination, requireTLS: to.requireTLS}
 	a.record.Decision.Domain = to.domain
 	return a
 }
@@ -116,10 +125,13 @@ func (a *attempt) candidates(ctx context.Context) (c candidates) {
 	}
 	var asleep []candidate
 	for i, tier := range plan.tiers {
-		found, own := a.tier(ctx, plan, tier, i+1)
-		if own != nil { // B33
+		if c.leftOut != "" && tier[0].byMX { // B33
+			continue
+		}
+		found, own := a.tier(ctx, tier, i+1)
+		if own != nil {
 			c.leftOut = own.hop.String() + " at " + own.addr.Addr().String() + " is this system: it and what has no better preference is left out"
-			break
+			continue
 		}
 		for _, each := range found {
 			if each.resting {
@@ -129,7 +141,12 @@ func (a *attempt) candidates(ctx context.Context) (c candidates) {
 			}
 		}
 	}
-	if c.list = append(c.list, asleep...); len(c.list) == 0 {
+	c.list = append(c.list, asleep...)
+	switch {
+	case len(c.list) > 0:
+	case plan.problem != nil:
+		c.end = plan.problem
+	default:
 		c.end = loopOutcome()
 	}
 	return c
@@ -137,14 +154,17 @@ func (a *attempt) candidates(ctx context.Context) (c candidates) {
 
 // tier finds the candidates of one preference, and which of them leads back to
 // us, if one does.
-func (a *attempt) tier(ctx context.Context, p plan, tier []hop, preference int) (found []candidate, own *target) {
+func (a *attempt) tier(ctx context.Context, tier []hop, preference int) (found []candidate, own *target) {
 	for _, h := range tier {
+		if h.discard {
+			return []candidate{{target: target{hop: h}, preference: preference}}, nil
+		}
 		targets, f := a.resolve(ctx, h)
 		if f != nil {
 			found = append(found, candidate{target: target{hop: h}, preference: preference, failure: f})
 		}
 		for _, to := range targets {
-			if p.byMX && a.leadsBack(a.snapshot, to.addr.Addr()) {
+			if h.byMX && a.leadsBack(a.snapshot, to.addr.Addr()) {
 				own = &to
 			}
 			_, asleep := a.resting.split([]target{to})
@@ -156,7 +176,11 @@ func (a *attempt) tier(ctx context.Context, p plan, tier []hop, preference int) 
 
 // explainCandidate shows the decision for an address.
 func (a *attempt) explainCandidate(c candidate) probe.Candidate {
-	e := probe.Candidate{Host: c.hop.String(), Preference: c.preference, Resting: c.resting}
+	e := probe.Candidate{Host: c.hop.String(), ServerProfile: c.profileName(), Preference: c.preference, Resting: c.resting}
+	if c.discard {
+		e.Problem = "the route discards the mail here"
+		return e
+	}
 	if c.failure != nil {
 		e.Problem = c.failure.detail
 		return e

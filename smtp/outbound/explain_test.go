@@ -113,6 +113,23 @@ func TestExplainSaysWhatLeadsBack(t *testing.T) {
 	}
 }
 
+// A flagged recipient is explained apart from the others of its domain (B55).
+func TestExplainFlaggedRecipient(t *testing.T) {
+	r := newRig(t)
+	r.domain("example.com", "mx.example.com")
+	r.host("mx.example.com", "192.0.2.1", nil)
+	m := mail(t, body, "a@example.com", "b@example.com")
+	m.Recipients[1].RequireTLS = true
+	var got []string
+	for _, g := range r.ExplainMessage(t.Context(), m) {
+		d := g.Destination.Candidates[0].Decision
+		got = append(got, fmt.Sprintf("%v requiretls=%t refused=%t", g.Recipients, d.RequireTLS, d.Refused != nil))
+	}
+	if diff := cmp.Diff([]string{"[0] requiretls=false refused=false", "[1] requiretls=true refused=true"}, got); diff != "" {
+		t.Error(diff)
+	}
+}
+
 func TestExplainMessage(t *testing.T) {
 	r := newRig(t, route(t, ".routed.test", "192.0.2.9"))
 	r.domain("example.com", "mx.example.com")

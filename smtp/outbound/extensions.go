@@ -22,6 +22,7 @@ type extensions struct {
 	// maxRecipients and maxMessages are the limits per transaction and per
 	// connection (RFC 9422); 0: not told.
 	maxRecipients, maxMessages int
+	auth                       mechanisms // RFC 4954
 }
 
 // parseExtensions reads the lines of a positive reply to EHLO.
@@ -63,6 +64,8 @@ func (e *extensions) add(keyword string, params []string) {
 		}
 	case "LIMITS":
 		e.addLimits(params)
+	case "AUTH":
+		e.auth = parseMechanisms(params)
 	}
 }
 

@@ -37,6 +37,7 @@ func TestParseExtensions(t *testing.T) {
 		{"a keyword within another", "250-mx\r\n250-XSTARTTLS\r\n250-STARTTLS.example\r\n250 AUTH=STARTTLS\r\n", extensions{}},
 		{"limits with junk", "250-mx\r\n250 LIMITS RCPTMAX=x MAILMAX RCPTDOMAINMAX=1\r\n", extensions{}},
 		{"limits in small letters", "250-mx\r\n250 limits rcptmax=3\r\n", extensions{maxRecipients: 3}},
+		{"mechanisms", "250-mx\r\n250 AUTH plain XOAUTH2 CRAM-MD5\r\n", extensions{auth: mechanismPlain | mechanismCRAMMD5}},
 		{"empty line", "250-mx\r\n250-\r\n250 DSN\r\n", extensions{dsn: true}},
 	}
 	for _, tt := range tests {

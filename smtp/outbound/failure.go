@@ -31,6 +31,8 @@ const (
 	injected                   // clear text behind the 220 (B30)
 	unverified                 // the certificate does not pass a mandatory check
 	requireTLSNotOffered       // RFC 8689
+	authWithheld               // the credentials may not be shown here (B32)
+	authRefused                // the peer does not take the credentials
 	stopped                    // we are shutting down
 	bodyFailed                 // the message cannot be read
 	bodySpoiled                // the message may not be sent as it is
@@ -136,6 +138,12 @@ func (f *failure) ownReply() reply.Reply {
 		return reply.TLSFailed(f.detail)
 	case requireTLSNotOffered:
 		return reply.RequireTLSUnsupported()
+	// B32: whatever the peer says of our credentials, it is no word about the
+	// mail, which waits (RFC 4954 §6).
+	case authWithheld:
+		return temporary(7, 11)
+	case authRefused:
+		return temporary(7, 8)
 	case stopped:
 		return temporary(3, 2)
 	case bodySpoiled:
@@ -167,6 +175,14 @@ func refusalOutcome(refusal policy.Refusal) delivery.Outcome {
 		o.Status, o.Code = delivery.Bounced, 550
 	}
 	return o
+}
+
+// discardOutcome is for mail that a route throws away (B31).
+func discardOutcome() delivery.Outcome {
+	return delivery.Outcome{
+		Status: delivery.Delivered, Stage: delivery.StageRoute,
+		Code: 250, Enhanced: "2.0.0", Text: "discarded by route",
+	}
 }
 
 // ownOutcome is an outcome in our own words.

@@ -6,6 +6,7 @@ import (
 
 	"postern/domain/config"
 	"postern/domain/delivery"
+	"postern/domain/mailaddr"
 	"postern/domain/policy"
 )
 
@@ -16,13 +17,13 @@ import (
 func (d *Deliverer) Group(m *delivery.Message, recipients []int) [][]int {
 	snapshot := d.Snapshot()
 	var groups [][]int
-	known := map[destination]int{} // the group of a destination
+	known := map[terminus]int{} // the group of one
 	byKey := map[string]int{}
 	for _, i := range recipients {
-		to := destinationOf(m.Recipients[i].Address)
+		to := terminusOf(m, i)
 		group, seen := known[to]
 		if !seen {
-			key := d.groupKey(snapshot, to, m.RequireTLS)
+			key := d.groupKey(snapshot, to.destination, to.requireTLS)
 			if group, seen = byKey[key]; !seen {
 				group = len(groups)
 				groups = append(groups, nil)
@@ -35,6 +36,16 @@ func (d *Deliverer) Group(m *delivery.Message, recipients []int) [][]int {
 	return groups
 }
 
+// terminus is where a recipient's mail goes, and whether under REQUIRETLS (B55).
+type terminus struct {
+	destination
+	requireTLS bool
+}
+
+func terminusOf(m *delivery.Message, recipient int) terminus {
+	return terminus{destinationOf(m.Recipients[recipient].Address), m.RequiresTLS(recipient)}
+}
+
 // groupKey is equal for destinations that share next hops and requirement.
 func (d *Deliverer) groupKey(snapshot *config.Snapshot, to destination, requireTLS bool) string {
 	var route *policy.Route
@@ -42,19 +53,30 @@ func (d *Deliverer) groupKey(snapshot *config.Snapshot, to destination, requireT
 		route = snapshot.Route(to.domain)
 	}
 	if route == nil {
-		return fmt.Sprintf("to %s %s", to.domain, to.literal)
+		return fmt.Sprintf("to %s %s requiretls=%t", to.domain, to.literal, requireTLS)
 	}
 	var key strings.Builder
 	fmt.Fprintf(&key, "by %s", route.Pattern)
 	for _, next := range route.NextHops {
-		h := hopOf(next)
-		in := snapshot.OutboundInputs(to.domain, h.host, h.addr, d.Now())
-		in.RequireTLS = requireTLS
-		t := terms{decision: policy.Effective(in)}
-		t.rung.level = t.decision.Level
-		// The limits of the destination hold for the connection too (B21).
-		fmt.Fprintf(&key, "; %s scope=%s at_once=%t connections=%d messages=%d", t.decision.Key(), t.scope(),
-			t.decision.BounceAtOnce, in.Control.MaxConnections, in.Control.MessagesPerConnection)
+		if next.UseDNS { // B31: the MX hosts are the domain's own.
+			fmt.Fprintf(&key, "; MX of %s requiretls=%t", to.domain, requireTLS)
+		}
+		for _, tier := range hopsOf(snapshot, next) {
+			for _, h := range tier {
+				key.WriteString("; " + d.hopKey(snapshot, to.domain, h, requireTLS))
+			}
+		}
 	}
 	return key.String()
+}
+
+// hopKey is equal for domains whose mail asks the same of a hop.
+func (d *Deliverer) hopKey(snapshot *config.Snapshot, recipient mailaddr.DomainName, h hop, requireTLS bool) string {
+	in := inputsFor(snapshot, recipient, h, h.addr, d.Now())
+	in.RequireTLS = requireTLS
+	t := terms{decision: policy.Effective(in)}
+	t.rung.level = t.decision.Level
+	// The limits of the destination hold for the connection too (B21).
+	return fmt.Sprintf("%s scope=%s at_once=%t connections=%d messages=%d recipients=%s per=%s", t.decision.Key(), t.scope(),
+		t.decision.BounceAtOnce, in.Control.MaxConnections, in.Control.MessagesPerConnection, in.Control.RecipientRate, in.Control.LimitPer)
 }

@@ -43,8 +43,26 @@ func TestGroup(t *testing.T) {
 			}
 		})
 	}
+	flagged := mail(t, body, "a@x.example", "b@x.example", "c@x.example", "a@a.test", "a@b.test")
+	flagged.Recipients[1].RequireTLS, flagged.Recipients[4].RequireTLS = true, true
+	if diff := cmp.Diff([][]int{{0, 2}, {1}, {3}, {4}}, r.Group(flagged, []int{0, 1, 2, 3, 4})); diff != "" {
+		t.Errorf("the REQUIRETLS flag does not part recipients (B55): %s", diff)
+	}
 	m := mail(t, body, "a@a.test", "a@b.test", "a@c.test")
 	if diff := cmp.Diff([][]int{{0, 2}}, r.Group(m, []int{0, 2})); diff != "" {
 		t.Errorf("recipients that were not asked for: %s", diff)
+	}
+}
+
+// Recipients under REQUIRETLS never share an attempt with others, by USEDNS as
+// little as by MX (B55).
+func TestGroupByUseDNS(t *testing.T) {
+	to := route(t, "example.com")
+	to.NextHops = []policy.NextHop{{UseDNS: true}}
+	r := newRig(t, to)
+	m := mail(t, body, "a@example.com", "b@example.com", "c@example.com")
+	m.Recipients[1].RequireTLS = true
+	if diff := cmp.Diff([][]int{{0, 2}, {1}}, r.Group(m, []int{0, 1, 2})); diff != "" {
+		t.Error(diff)
 	}
 }

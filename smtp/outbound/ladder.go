@@ -27,18 +27,25 @@ func firstRung(d policy.Decision, listed bool) rung {
 // next returns the rung that a failure leads to, on a new connection; false
 // where the address has no further one.
 //
-// Only an error of the TLS protocol steps down. Silence does not (B24): it shows
+// Only an error of the TLS protocol steps down, or a certificate that a server
+// profile does not trust. Silence does not (B24): it shows
 // nothing about TLS, and an attacker who can drop packets must not be able to
 // strip it. Injected clear text does not either.
 func (r rung) next(d policy.Decision, f *failure) (rung, bool) {
 	switch {
-	case f.class != handshakeFailed || r.level == policy.TLSNone:
+	case r.level == policy.TLSNone:
+		return rung{}, false
+	// B32: to a server profile with optional STARTTLS, an untrusted certificate
+	// is failed TLS.
+	case f.class == unverified && d.ClearAfterFailedTLS && !d.Mandatory():
+		return rung{}, true
+	case f.class != handshakeFailed:
 		return rung{}, false
 	case !r.smallHello:
 		return rung{level: r.level, smallHello: true}, true
-	// B24: clear text only where the decision grants it, never where TLS is
+	// B24, B32: clear text only where the decision grants it, never where TLS is
 	// mandatory.
-	case d.RetryWithoutTLS && !d.Mandatory():
+	case (d.RetryWithoutTLS || d.ClearAfterFailedTLS) && !d.Mandatory():
 		return rung{}, true
 	}
 	return rung{}, false

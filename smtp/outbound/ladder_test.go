@@ -65,3 +65,27 @@ func TestLadder(t *testing.T) {
 		}
 	}
 }
+
+// TestProfileLadder is B32: failed TLS under optional STARTTLS, an untrusted
+// certificate among it, leads to clear text; silence and injection never do.
+func TestProfileLadder(t *testing.T) {
+	tests := []struct {
+		level policy.TLSLevel
+		class class
+		want  string
+	}{
+		{policy.TLSPreferred, handshakeFailed, "preferred > preferred/small > none"},
+		{policy.TLSPreferred, unverified, "preferred > none"},
+		{policy.TLSPreferred, handshakeTimedOut, "preferred"},
+		{policy.TLSPreferred, injected, "preferred"},
+		{policy.TLSPreferred, authRefused, "preferred"},
+		{policy.TLSRequired, unverified, "required"},
+		{policy.TLSRequired, handshakeFailed, "required > required/small"},
+	}
+	for _, tt := range tests {
+		d := policy.Decision{Level: tt.level, ClearAfterFailedTLS: true}
+		if got := climbAll(d, false, tt.class); got != tt.want {
+			t.Errorf("%s class=%d: got %s, want %s", tt.level, tt.class, got, tt.want)
+		}
+	}
+}

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"postern/domain/delivery"
+	"postern/domain/mailaddr"
 	"postern/domain/policy"
 	"postern/smtp/smtptest"
 	"postern/smtp/tlsverify"
@@ -61,6 +62,34 @@ func TestFlaggedMessage(t *testing.T) {
 	want(t, a, "bounced policy 550 5.7.10")
 	if mx.Connections() != 0 || !a.Decision.RequireTLS {
 		t.Errorf("%d connections, decision %+v", mx.Connections(), a.Decision)
+	}
+}
+
+// TestFlaggedRecipient is B55 for one recipient of several: the others' mail is
+// as if the feature were off.
+func TestFlaggedRecipient(t *testing.T) {
+	r := newRig(t)
+	mx := r.simple(smtptest.MXOptions{})
+	m := mail(t, body, "a@example.com", "b@example.com")
+	m.Recipients[1].RequireTLS = true
+	want(t, r.Deliver(t.Context(), m, []int{1}), "bounced policy 550 5.7.10")
+	want(t, r.Deliver(t.Context(), m, []int{0}), delivered)
+	if got := mx.Messages(); len(got) != 1 || len(got[0].Recipients) != 1 {
+		t.Errorf("%d messages arrived", len(got))
+	}
+}
+
+// TestFlaggedMessageWaitsForDNS is B57: a look-up that failed is no requirement
+// that failed.
+func TestFlaggedMessageWaitsForDNS(t *testing.T) {
+	r := newRig(t)
+	r.domain("example.com", "mx.example.com", "mx2.example.com")
+	r.host("mx.example.com", "192.0.2.1", nil)
+	m := mail(t, body, "a@example.com")
+	m.Recipients[0].RequireTLS = true
+	r.resolver.fail = []mailaddr.DomainName{"mx2.example.com"}
+	if o := r.deliver(m).Results[0].Outcome; o.Status != delivery.Deferred {
+		t.Errorf("outcome %s", o)
 	}
 }
 

@@ -3,6 +3,7 @@ package outbound
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/netip"
 	"slices"
@@ -31,9 +32,23 @@ type hop struct {
 	host mailaddr.DomainName
 	addr netip.Addr
 	port uint16
+	// byMX says that DNS names it: then it may lead back to us (B33), and the
+	// published policies of the recipient domain are about it (B31).
+	byMX bool
+	// profile is the server profile that names it; nil where none does.
+	profile  *policy.ServerProfile
+	endpoint policy.ServerEndpoint // of the profile
+	// discard says that there is no host: the mail ends here (B31).
+	discard bool
 }
 
+// devNull is how records name the hop that discards.
+const devNull = "/dev/null"
+
 func (h hop) String() string {
+	if h.discard {
+		return devNull
+	}
 	if h.host == "" {
 		return h.addr.String()
 	}
@@ -43,8 +58,8 @@ func (h hop) String() string {
 // plan is the next hops to try, in tiers of equal preference, the best first.
 type plan struct {
 	tiers [][]hop
-	// byMX says that DNS names them: then those that lead back to us end it.
-	byMX bool
+	// problem is why a part of the plan came to no hop; nil where all did.
+	problem *delivery.Outcome
 }
 
 // maxHops bounds the next hops of a plan, whatever DNS says.
@@ -55,12 +70,12 @@ const maxHops = 10
 func (d *Deliverer) route(ctx context.Context, snapshot *config.Snapshot, to destination) (plan, *delivery.Outcome) {
 	switch {
 	case to.literal.IsValid():
-		return plan{tiers: [][]hop{{{addr: to.literal, port: policy.DefaultSMTPPort}}}, byMX: true}, nil
+		return plan{tiers: [][]hop{{{addr: to.literal, port: policy.DefaultSMTPPort, byMX: true}}}}, nil
 	case to.domain == "":
 		return plan{}, routeOutcome(reply.New(550, reply.Status{Subject: 1, Detail: 3}, "the address has no domain"))
 	}
 	if route := snapshot.Route(to.domain); route != nil {
-		return planOfRoute(route), nil
+		return d.planOfRoute(ctx, snapshot, route, to.domain), nil
 	}
 	return d.planOfMX(ctx, snapshot, to.domain)
 }
@@ -70,44 +85,28 @@ func routeOutcome(r reply.Reply) *delivery.Outcome {
 	return &o
 }
 
-// planOfRoute tiers the next hops of a route by priority. Equal ones take turns
-// by chance.
-func planOfRoute(route *policy.Route) plan {
-	tiers := map[int][]hop{}
-	for _, next := range route.NextHops {
-		tiers[next.Priority] = append(tiers[next.Priority], hopOf(next))
-	}
-	return plan{tiers: inOrder(tiers)}
-}
-
-func hopOf(next policy.NextHop) hop {
-	h := hop{port: uint16(next.PortOrDefault())}
-	var byAddr bool
-	if h.addr, byAddr = next.Addr(); !byAddr {
-		h.host, _ = mailaddr.ParseDomainName(next.Host) // validation saw to it
-	}
-	return h
-}
-
-// inOrder lists the tiers by preference, each shuffled so that hosts of equal
-// preference share the load (RFC 5321 §5.1), and no more than maxHops in all.
+// inOrder lists the tiers by preference.
 func inOrder(byPreference map[int][]hop) [][]hop {
-	preferences := make([]int, 0, len(byPreference))
-	for preference := range byPreference {
-		preferences = append(preferences, preference)
+	tiers := make([][]hop, 0, len(byPreference))
+	for _, preference := range slices.Sorted(maps.Keys(byPreference)) {
+		tiers = append(tiers, byPreference[preference])
 	}
-	slices.Sort(preferences)
-	var tiers [][]hop
+	return bounded(tiers)
+}
+
+// bounded shuffles each tier, so that hosts of equal preference share the load
+// (RFC 5321 §5.1), and leaves no more than maxHops in all.
+func bounded(tiers [][]hop) [][]hop {
+	var kept [][]hop
 	room := maxHops
-	for _, preference := range preferences {
-		tier := byPreference[preference]
-		rand.Shuffle(len(tier), func(i, j int) { tier[i], tier[j] = tier[j], tier[i] })
+	for _, tier := range tiers {
+		tier = shuffled(tier)
 		tier = tier[:min(len(tier), room)]
 		if room -= len(tier); len(tier) > 0 {
-			tiers = append(tiers, tier)
+			kept = append(kept, tier)
 		}
 	}
-	return tiers
+	return kept
 }
 
 // planOfMX asks DNS (B33).
@@ -136,7 +135,7 @@ func planOfHosts(hosts []dns.MX, own mailaddr.DomainName) (plan, *delivery.Outco
 	tiers := map[int][]hop{}
 	for _, mx := range hosts {
 		preference := int(mx.Preference)
-		tiers[preference] = append(tiers[preference], hop{host: mx.Host, port: policy.DefaultSMTPPort})
+		tiers[preference] = append(tiers[preference], hop{host: mx.Host, port: policy.DefaultSMTPPort, byMX: true})
 	}
 	for _, mx := range hosts {
 		for preference := range tiers {
@@ -148,7 +147,7 @@ func planOfHosts(hosts []dns.MX, own mailaddr.DomainName) (plan, *delivery.Outco
 	if len(tiers) == 0 {
 		return plan{}, loopOutcome()
 	}
-	return plan{tiers: inOrder(tiers), byMX: true}, nil
+	return plan{tiers: inOrder(tiers)}, nil
 }
 
 // loopOutcome is for mail that DNS leads back to us.
@@ -201,10 +200,10 @@ func alternate(first, second []netip.Addr) []netip.Addr {
 	return mixed
 }
 
-func shuffled(addrs []netip.Addr) []netip.Addr {
-	addrs = slices.Clone(addrs)
-	rand.Shuffle(len(addrs), func(i, j int) { addrs[i], addrs[j] = addrs[j], addrs[i] })
-	return addrs
+func shuffled[E any](list []E) []E {
+	list = slices.Clone(list)
+	rand.Shuffle(len(list), func(i, j int) { list[i], list[j] = list[j], list[i] })
+	return list
 }
 
 // leadsBack reports whether an address that DNS gave is one of ours. What can

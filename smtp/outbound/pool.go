@@ -36,6 +36,9 @@ type poolKey struct {
 	level policy.TLSLevel
 	// scope is the recipient domain, where the certificate was held against it.
 	scope mailaddr.DomainName
+	// profile is the server profile with its credentials, where there is one:
+	// the peer knows us by them.
+	profile string
 }
 
 // pool keeps idle sessions. Those used last are handed out first, so that the

@@ -65,6 +65,7 @@ func newRig(t *testing.T, values ...config.Value) *rig {
 			return tlsverify.NewTrust(nil, []*x509.Certificate{r.ca.Root()}, nil)
 		},
 		OneHour: NewOneHourList(r.clock.Now),
+		Secrets: secrets{"pw": password},
 		Logger:  slog.New(slog.NewTextHandler(r.log, nil)),
 		// Certificates of the test are made now.
 		Now:      time.Now,
@@ -73,6 +74,18 @@ func newRig(t *testing.T, values ...config.Value) *rig {
 	})
 	t.Cleanup(r.Deliverer.Close)
 	return r
+}
+
+// secrets are passwords by their reference.
+type secrets map[string]string
+
+const password = "correct horse"
+
+func (s secrets) Get(_ context.Context, id string) (string, error) {
+	if value, ok := s[id]; ok {
+		return value, nil
+	}
+	return "", domain.E(domain.NotFound, "there is no secret %q", id)
 }
 
 // quickTimeouts are for peers that answer at once or never.
@@ -126,6 +139,8 @@ func itemOf(v config.Value) config.Item {
 		return config.Item{Kind: config.KindDestinationControl, Key: v.Pattern.String()}
 	case policy.Route:
 		return config.Item{Kind: config.KindRoute, Key: v.Pattern.String()}
+	case policy.ServerProfile:
+		return config.Item{Kind: config.KindServerProfile, Key: v.Name}
 	case exemption:
 		return config.Item{Kind: config.KindSTARTTLSExemption, Key: v.Pattern.String()}
 	case requirement:
@@ -356,3 +371,10 @@ func (n *fakeNetwork) calls() []string {
 
 // names lists the keys of a map in order.
 func names[V any](m map[string]V) []string { return slices.Sorted(maps.Keys(m)) }
+
+func mustAddr(s string) netip.Addr { return netip.MustParseAddr(s) }
+
+// resolvedAddr is the IPv4 address of a host with the SMTP port.
+func (r *rig) resolvedAddr(name mailaddr.DomainName) netip.AddrPort {
+	return netip.AddrPortFrom(r.resolver.addrs[name].IPv4.Addrs[0], policy.DefaultSMTPPort)
+}

@@ -15,6 +15,8 @@ import (
 type addressee struct {
 	*delivery.Recipient
 	outcome *delivery.Outcome
+	dsn     bool // the peer knows what the sender wants to hear of
+	held    bool // the address that is tried now has no room for it (B21)
 }
 
 func (a *addressee) settle(o delivery.Outcome) { a.outcome = &o }
@@ -326,5 +328,6 @@ func (t *transaction) deferAll(f *failure) *failure {
 func (t *transaction) settleAll(list []*addressee, r reply.Reply) {
 	for _, a := range list {
 		a.settle(remoteOutcome(delivery.StageTransfer, r))
+		a.dsn = t.offers.dsn
 	}
 }

@@ -38,14 +38,10 @@ func NewVerifier(d *Deliverer) *Verifier {
 // Verify makes a live test. Errors are of kind Invalid for a question that
 // cannot be asked, and Exhausted where enough tests are under way.
 func (v *Verifier) Verify(ctx context.Context, q probe.Question) (probe.Verification, error) {
-	a := v.deliverer.rehearse(new(delivery.Message), destination{domain: q.Domain})
-	var only *hop
-	if q.Host != "" {
-		h, err := a.hopToTest(q)
-		if err != nil {
-			return probe.Verification{}, err
-		}
-		only = &h
+	a := v.deliverer.rehearse(new(delivery.Message), terminus{destination: destination{domain: q.Domain}})
+	only, err := a.tiersToTest(q)
+	if err != nil {
+		return probe.Verification{}, err
 	}
 	select {
 	case v.slots <- struct{}{}:
@@ -60,6 +56,33 @@ func (v *Verifier) Verify(ctx context.Context, q probe.Question) (probe.Verifica
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	return a.verify(ctx, q, only), nil
+}
+
+// tiersToTest returns the hops that the question names; none where it asks for
+// those of the domain.
+func (a *attempt) tiersToTest(q probe.Question) ([][]hop, error) {
+	switch {
+	case q.ServerProfile != "" && q.Host != "":
+		return nil, domain.Faults{{Pointer: "/server_profile", Message: "goes without host: the profile names its own"}}.Err()
+	case q.ServerProfile != "":
+		return a.profileToTest(q.ServerProfile)
+	case q.Host != "":
+		h, err := a.hopToTest(q)
+		return [][]hop{{h}}, err
+	}
+	return nil, nil
+}
+
+// profileToTest returns the hops of a server profile (B32).
+func (a *attempt) profileToTest(name string) ([][]hop, error) {
+	profile, ok := a.snapshot.ServerProfile(name)
+	switch {
+	case !ok:
+		return nil, domain.E(domain.NotFound, "there is no server profile %q", name)
+	case profile.Type != policy.ServerSMTP:
+		return nil, domain.E(domain.Conflict, "server profile %q is of type %s: it takes no mail", name, profile.Type)
+	}
+	return hopsOfProfile(&profile), nil
 }
 
 // submissionPort is where hosts take mail of their users (RFC 6409 §3.1).
@@ -96,18 +119,29 @@ func (a *attempt) routesTo(h hop) bool {
 		return false
 	}
 	route := a.snapshot.Route(a.to.domain)
-	return route != nil && slices.ContainsFunc(route.NextHops, func(n policy.NextHop) bool { return hopOf(n) == h })
+	return route != nil && slices.ContainsFunc(route.NextHops, func(n policy.NextHop) bool {
+		return slices.ContainsFunc(slices.Concat(hopsOf(a.snapshot, n)...), h.sameServer)
+	})
+}
+
+// sameServer reports whether both hops are one server, whoever names it.
+func (h hop) sameServer(other hop) bool {
+	return h.host == other.host && h.addr == other.addr && h.port == other.port
 }
 
 // verify tests the candidates and weighs what came of them as an attempt does.
-func (a *attempt) verify(ctx context.Context, q probe.Question, only *hop) probe.Verification {
-	v := probe.Verification{Domain: q.Domain.String(), Revision: a.snapshot.Revision}
+func (a *attempt) verify(ctx context.Context, q probe.Question, only [][]hop) probe.Verification {
+	v := probe.Verification{Domain: q.Domain.String(), ServerProfile: q.ServerProfile, Revision: a.snapshot.Revision}
+	if q.Host != "" {
+		v.Host = fmt.Sprintf("%s:%d", only[0][0], only[0][0].port)
+	}
 	var found candidates
-	if only != nil {
-		v.Host = fmt.Sprintf("%s:%d", only, only.port)
-		found.list, _ = a.tier(ctx, plan{}, []hop{*only}, 1)
-	} else {
+	if only == nil {
 		found = a.candidates(ctx)
+	}
+	for i, tier := range only {
+		list, _ := a.tier(ctx, tier, i+1)
+		found.list = append(found.list, list...)
 	}
 	v.Outcome, v.LeftOff = found.end, max(len(found.list)-maxTested, 0)
 	for _, r := range a.testAll(ctx, found.list[:len(found.list)-v.LeftOff]) {
@@ -115,7 +149,7 @@ func (a *attempt) verify(ctx context.Context, q probe.Question, only *hop) probe
 		if r.failure != nil {
 			a.lose(r.failure, finding{decision: r.report.Decision})
 		} else if v.ReadyAt == "" {
-			v.ReadyAt = r.report.Address
+			v.ReadyAt = cmp.Or(r.report.Address, r.report.Host)
 		}
 	}
 	if v.ReadyAt == "" && a.worst != nil {
@@ -146,7 +180,7 @@ type tested struct {
 // the decision grants.
 func (a *attempt) test(ctx context.Context, c candidate) tested {
 	r := tested{report: probe.Tested{Candidate: a.explainCandidate(c)}, failure: c.failure}
-	if c.failure == nil {
+	if c.failure == nil && !c.discard {
 		t := a.terms(c.target)
 		if r.failure = barredBy(t.decision); r.failure == nil {
 			r.failure = a.testLadder(ctx, c.target, t, &r.report)

@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"slices"
 	"sync/atomic"
 
 	"postern/domain/delivery"
@@ -57,6 +58,28 @@ func (w *BodyWriter) write(p []byte) error {
 	return err
 }
 
+// Insert puts octets between those written before, at the offset.
+func (w *BodyWriter) Insert(offset int64, p []byte) error {
+	if w.err == nil {
+		w.err = w.insert(offset, p)
+	}
+	return w.err
+}
+
+func (w *BodyWriter) insert(offset int64, p []byte) error {
+	if w.file == nil && w.grow(len(w.buf)+len(p)) {
+		w.buf = slices.Insert(w.buf, int(offset), p...)
+		return nil
+	}
+	if w.file == nil {
+		if err := w.moveToFile(); err != nil {
+			return err
+		}
+	}
+	w.health.stored(int64(len(p)))
+	return w.file.Insert(offset, p)
+}
+
 // grow makes room in memory for n octets, if they may be there.
 func (w *BodyWriter) grow(n int) bool {
 	if n <= cap(w.buf) {
@@ -85,6 +108,17 @@ func (w *BodyWriter) moveToFile() (err error) {
 func (w *BodyWriter) release() {
 	w.budget.give(cap(w.buf))
 	w.buf = nil
+}
+
+// Written returns what was written so far, where it is.
+func (w *BodyWriter) Written() (delivery.Body, error) {
+	switch {
+	case w.err != nil:
+		return nil, w.err
+	case w.file != nil:
+		return w.file.Written()
+	}
+	return delivery.BytesBody(w.buf), nil
 }
 
 // Finish returns the body.

@@ -33,8 +33,8 @@ func TestEnqueueWaitsForTheDisk(t *testing.T) {
 		go func() { said <- r.Enqueue(context.Background(), r.message("ben@example.net")) }()
 		synctest.Wait()
 		select {
-		case <-said:
-			t.Fatal("250 was said before the message was durable")
+		case err := <-said:
+			t.Fatalf("an answer (%v) was given before the message was durable", err)
 		default:
 		}
 		if r.peer.count() > 0 {

@@ -16,7 +16,8 @@
 // bounded window of messages that are ready, and when it has to look on disk
 // for more: memory grows with the number of destinations that have mail, never
 // with the length of the queue (B78). Lanes take turns, each with as many
-// deliveries at a time as its destination control allows (B21).
+// deliveries at a time as its destination control allows, and no more recipients
+// in its minutes; then it pauses (B21).
 //
 // A message in memory is an entry. An attempt claims some of its recipients;
 // others cannot touch those until the outcome is durable. A claim ends with the

@@ -8,6 +8,7 @@ import (
 	"postern/domain/config"
 	"postern/domain/delivery"
 	"postern/domain/mailaddr"
+	"postern/domain/policy"
 )
 
 // lane is the mail for one destination. It belongs to the scheduler's lock.
@@ -26,8 +27,13 @@ type lane struct {
 	wake      time.Time // when the lane asked to be looked at
 	wakeIndex int       // position in the heap of wakes, -1: not there
 
-	limitOf *config.Snapshot // that limit was read from
-	limit   int
+	limitOf *config.Snapshot // that control was read from
+	control policy.DestinationControl
+	// addresses are those that took mail of the destination: as many times over
+	// the limit of connections holds where it is per address (B21).
+	addresses map[string]struct{}
+	// pausedUntil is when the limits of the destination leave room again.
+	pausedUntil time.Time
 }
 
 func newLane(destination mailaddr.DomainName) *lane {
@@ -39,11 +45,21 @@ func (l *lane) maxDeliveries(snapshot *config.Snapshot) int {
 	if l.failures > 0 {
 		return 1 // until the destination has answered again
 	}
-	if l.limitOf != snapshot {
-		control, _ := snapshot.Control(l.destination)
-		l.limitOf, l.limit = snapshot, max(control.MaxConnections, 1)
+	control := l.controlIn(snapshot)
+	limit := max(control.MaxConnections, 1)
+	if control.LimitPer == policy.LimitPerMXAddress {
+		limit *= max(len(l.addresses), 1)
 	}
-	return l.limit
+	return limit
+}
+
+// controlIn is the destination control of the lane.
+func (l *lane) controlIn(snapshot *config.Snapshot) policy.DestinationControl {
+	if l.limitOf != snapshot {
+		l.limitOf = snapshot
+		l.control, _ = snapshot.Control(l.destination)
+	}
+	return l.control
 }
 
 // lookAt makes the lane look on disk at the time, if it would do so later.

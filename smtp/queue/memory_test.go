@@ -325,6 +325,15 @@ type memoryFile struct {
 	id    delivery.MessageID
 }
 
+func (f *memoryFile) Insert(offset int64, p []byte) error {
+	whole := slices.Insert(bytes.Clone(f.Bytes()), int(offset), p...)
+	f.Reset()
+	_, err := f.Write(whole)
+	return err
+}
+
+func (f *memoryFile) Written() (delivery.Body, error) { return delivery.BytesBody(f.Bytes()), nil }
+
 func (f *memoryFile) Finish() (delivery.Body, error) { return delivery.BytesBody(f.Bytes()), nil }
 
 func (f *memoryFile) Abort() {

@@ -243,6 +243,50 @@ func TestWhoHearsOfWhat(t *testing.T) {
 	}
 }
 
+// RFC 3461 §5.2.2: success is reported to who asked for it, here only where the
+// peer does not take that over.
+func TestSuccessIsReportedWherePeersDoNot(t *testing.T) {
+	for name, c := range map[string]struct {
+		notify string
+		dsn    bool
+		want   int
+	}{
+		"asked, peer without DSN": {"SUCCESS", false, 1},
+		"asked, peer with DSN":    {"SUCCESS", true, 0},
+		"not asked":               {"FAILURE", false, 0},
+		"by default":              {"", false, 0},
+		"never":                   {"NEVER", false, 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(r *rig) {
+				m := r.message("ben@example.net")
+				m.Recipients[0].Notify, m.Return = c.notify, "FULL"
+				r.peer.dsn = c.dsn
+				r.peer.says(taken)
+				r.enqueue(m)
+				r.wait(time.Minute)
+				r.wantStates(m.ID, "delivered")
+				list := r.store.notices()
+				if len(list) != c.want {
+					t.Fatalf("%d notices, want %d", len(list), c.want)
+				}
+				if c.want == 0 {
+					return
+				}
+				n := parseNotice(t, list[0])
+				for _, want := range []string{"Action: relayed\r\n", "Status: 2.0.0\r\n"} {
+					if !strings.Contains(n.parts[1], want) {
+						t.Errorf("%q is missing in\n%s", want, n.parts[1])
+					}
+				}
+				if n.types[2] != "text/rfc822-headers" {
+					t.Errorf("returned as %s, want the header only", n.types[2])
+				}
+			})
+		})
+	}
+}
+
 func TestNullSenderGetsNoNotice(t *testing.T) {
 	// P20
 	inBubble(t, func(r *rig) {

@@ -69,6 +69,7 @@ func newScheduler(deps Dependencies, b *budget, c *clock) *scheduler {
 		entries: map[delivery.MessageID]*entry{},
 		alarm:   make(chan struct{}, 1),
 		sweeps:  make(chan struct{}, maxSweeps),
+		paces:   paces{},
 		frozen:  frozen{messages: map[delivery.MessageID]int{}, met: map[mailaddr.DomainName]struct{}{}},
 	}
 	s.stopped = sync.NewCond(&s.mu)

@@ -22,7 +22,24 @@ type action string
 const (
 	actionFailed  action = "failed"
 	actionDelayed action = "delayed"
+	actionRelayed action = "relayed"
 )
+
+// words are what a notice tells people, by its action.
+type words struct{ subject, text string }
+
+func (r *report) words() words {
+	switch r.action {
+	case actionFailed:
+		return words{"Mail could not be delivered", "Your message could not be delivered to the recipients below.\r\nIt will not be tried again.\r\n"}
+	case actionRelayed:
+		return words{"Mail was passed on", "Your message was passed on to the mail systems of the recipients below.\r\n" +
+			"These send no word of their own when it is delivered.\r\n"}
+	default:
+		return words{"Mail is delayed", "Your message has not yet been delivered to the recipients below.\r\n" +
+			"You need not send it again: delivery is tried until\r\n" + r.retryUntil.UTC().Format(time.RFC1123Z) + ".\r\n"}
+	}
+}
 
 // report is a delivery status notification: a multipart/report of a text for
 // people, fields for programs, and what is returned of the message (RFC 3464,
@@ -57,10 +74,9 @@ func (r *report) format() []byte {
 }
 
 func (r *report) header(b *bytes.Buffer) {
-	subject := map[action]string{actionFailed: "Mail could not be delivered", actionDelayed: "Mail is delayed"}[r.action]
 	fmt.Fprintf(b, "From: Mail Delivery System <MAILER-DAEMON@%s>\r\n", r.host)
 	fmt.Fprintf(b, "To: <%s>\r\n", r.original.Sender)
-	fmt.Fprintf(b, "Subject: %s\r\n", subject)
+	fmt.Fprintf(b, "Subject: %s\r\n", r.words().subject)
 	fmt.Fprintf(b, "Date: %s\r\n", r.now.Format(time.RFC1123Z))
 	fmt.Fprintf(b, "Message-ID: <%s@%s>\r\n", r.id, r.host)
 	b.WriteString("Auto-Submitted: auto-replied\r\n") // RFC 3834 §5
@@ -115,12 +131,7 @@ func part(b *bytes.Buffer, boundary, contentType, encoding string) {
 // text is the part for people.
 func (r *report) text(b *bytes.Buffer) {
 	fmt.Fprintf(b, "This is the mail gateway at %s.\r\n\r\n", r.host)
-	if r.action == actionFailed {
-		b.WriteString("Your message could not be delivered to the recipients below.\r\nIt will not be tried again.\r\n")
-	} else {
-		fmt.Fprintf(b, "Your message has not yet been delivered to the recipients below.\r\n"+
-			"You need not send it again: delivery is tried until\r\n%s.\r\n", r.retryUntil.UTC().Format(time.RFC1123Z))
-	}
+	b.WriteString(r.words().text)
 	for _, recipient := range r.recipients {
 		fmt.Fprintf(b, "\r\n<%s>:\r\n", r.shown(recipient.Address.String()))
 		fold(b, "    ", r.shown(recipient.Last.Text))
@@ -183,10 +194,7 @@ func (r *report) typed(m mailaddr.Mailbox) string {
 // statusCode returns the enhanced code, in the class that belongs to the action
 // (RFC 3464 §2.3.4).
 func (r *report) statusCode(o delivery.Outcome) string {
-	class := "5"
-	if r.action == actionDelayed {
-		class = "4"
-	}
+	class := map[action]string{actionFailed: "5", actionDelayed: "4", actionRelayed: "2"}[r.action]
 	if _, rest, ok := strings.Cut(o.Enhanced, "."); ok {
 		return class + "." + rest
 	}

@@ -30,9 +30,14 @@ type peer struct {
 	active  map[mailaddr.DomainName]int
 	peak    map[mailaddr.DomainName]int // the most at a time
 	latency time.Duration
+	dsn     bool                // takes over what senders want to hear of
 	slow    mailaddr.DomainName // takes an hour
 	answer  func(m *delivery.Message, recipient int) delivery.Outcome
 	group   func(m *delivery.Message, recipients []int) [][]int
+	// room says how many of the recipients it has room for, and until when it has
+	// none for the others; nil has room for all.
+	room func(recipients []int) (n int, until time.Time)
+	host func() string // the address of each attempt; nil: none
 }
 
 // try is one call of Deliver.
@@ -58,12 +63,19 @@ func (p *peer) Deliver(ctx context.Context, m *delivery.Message, recipients []in
 	defer p.mu.Unlock()
 	p.active[to]--
 	a := delivery.Attempt{Message: m.ID, At: time.Now(), Host: "mx." + to.String()}
+	if p.room != nil {
+		n, until := p.room(recipients)
+		recipients, a.PostponedUntil = recipients[:n], until
+	}
+	if p.host != nil {
+		a.Hosts = []delivery.HostTry{{Address: p.host()}}
+	}
 	for _, i := range recipients {
 		o := delivery.Outcome{Stage: delivery.StageTransfer, Code: 451, Enhanced: "4.3.2", Text: "stopped"}
 		if ctx.Err() == nil {
 			o = p.answer(m, i)
 		}
-		a.Results = append(a.Results, delivery.Result{Recipient: i, Outcome: o})
+		a.Results = append(a.Results, delivery.Result{Recipient: i, Outcome: o, DSN: p.dsn})
 	}
 	return a
 }

@@ -39,6 +39,7 @@ type scheduler struct {
 	active, unsettled int
 	refills           refills
 	frozen            frozen
+	paces             paces
 	stopping          bool
 	stopped           *sync.Cond // active or unsettled has become less
 
@@ -206,11 +207,13 @@ func (s *scheduler) evictIdle(e *entry, now time.Time) {
 // looked at later, or nothing any more.
 func (s *scheduler) consider(l *lane, now time.Time) {
 	switch {
-	case l.idle():
+	case l.idle() && !s.paused(l, now):
 		s.forget(l)
 	case s.stopping:
 	case l.suspended(now):
 		s.wakeAt(l, l.until)
+	case s.paused(l, now):
+		s.wakeAt(l, earliest(l.pausedUntil, now.Add(pauseCheck)))
 	default:
 		s.offerTurn(l)
 		s.considerDisk(l, now)
@@ -292,7 +295,7 @@ func (s *scheduler) dispatch(now time.Time) {
 		s.turns[0] = nil
 		s.turns = s.turns[1:]
 		l.inTurn = false
-		if !l.suspended(now) {
+		if !l.suspended(now) && !s.paused(l, now) {
 			s.startNext(l, now)
 		}
 		s.consider(l, now)
@@ -303,9 +306,15 @@ func (s *scheduler) dispatch(now time.Time) {
 // recipients left.
 func (s *scheduler) startNext(l *lane, now time.Time) {
 	for len(l.ready) > 0 && l.active < l.maxDeliveries(s.snapshot()) {
+		room := s.room(l, now)
+		if room == 0 {
+			return
+		}
 		e := l.pop()
-		if recipients := s.claimable(e, l, now); len(recipients) > 0 {
+		if recipients := s.claimable(e, l, now, room); len(recipients) > 0 {
+			s.spend(l, len(recipients), now)
 			s.start(l, e, recipients, now)
+			s.keepRest(l, e, now)
 			return
 		}
 		s.evictIdle(e, now)
@@ -313,11 +322,11 @@ func (s *scheduler) startNext(l *lane, now time.Time) {
 }
 
 // claimable returns the recipients that the lane may try now.
-func (s *scheduler) claimable(e *entry, l *lane, now time.Time) []int {
+func (s *scheduler) claimable(e *entry, l *lane, now time.Time, room int) []int {
 	if s.frozen.has(e.m.ID) {
 		return nil
 	}
-	return e.due(l.destination, now, maxRecipients)
+	return e.due(l.destination, now, room)
 }
 
 // start claims the recipients and delivers to them. Those of other destinations

@@ -17,7 +17,7 @@ type plan struct {
 	settlement delivery.Settlement
 	waiting    int // recipients that wait no more
 	// The recipients with which each kind of notice deals.
-	failed, delayed []delivery.Recipient
+	failed, delayed, relayed []delivery.Recipient
 }
 
 // plan moves the recipients of an attempt on and says what is to be written. It
@@ -26,17 +26,21 @@ func (s *scheduler) plan(t *task, a delivery.Attempt) *plan {
 	now := s.clock.Now()
 	p := &plan{message: t.entry.m, settings: s.snapshot().Settings.Queue}
 	p.settlement = delivery.Settlement{ID: s.newID(), Attempt: a, At: now}
-	outcomes := outcomesOf(a)
+	results := resultsOf(a)
 	cut := s.deliveries.Err() != nil
 
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, i := range t.recipients {
-		o := outcomes[i]
-		if cut && o.Status == delivery.Deferred {
+		r, tried := results[i]
+		if !tried && !a.PostponedUntil.IsZero() {
+			continue // B21: there was no room for it, which is no try
+		}
+		if cut && r.Outcome.Status == delivery.Deferred {
 			continue // the end of the process is no fault of the recipient
 		}
-		p.move(t.entry, i, o, now)
+		p.move(t.entry, i, r.Outcome, now)
+		p.considerSuccess(t.entry, i, r)
 	}
 	if len(p.settlement.Progress) == 0 {
 		return nil
@@ -46,14 +50,27 @@ func (s *scheduler) plan(t *task, a delivery.Attempt) *plan {
 	return p
 }
 
-// outcomesOf returns the outcomes by recipient. One that an attempt left out
-// would be deferred, as the zero outcome is (B28).
-func outcomesOf(a delivery.Attempt) map[int]delivery.Outcome {
-	outcomes := make(map[int]delivery.Outcome, len(a.Results))
+// resultsOf returns the results by recipient. One that an attempt left out would
+// be deferred, as the zero outcome is (B28).
+func resultsOf(a delivery.Attempt) map[int]delivery.Result {
+	results := make(map[int]delivery.Result, len(a.Results))
 	for _, r := range a.Results {
-		outcomes[r.Recipient] = r.Outcome
+		results[r.Recipient] = r
 	}
-	return outcomes
+	return results
+}
+
+// considerSuccess plans word of a delivery for a sender who asked for it, where
+// the peer has not taken that over (RFC 3461 §5.2.2). Mail that a route discards
+// was passed on to nobody.
+func (p *plan) considerSuccess(e *entry, i int, r delivery.Result) {
+	o := r.Outcome
+	if o.Status != delivery.Delivered || o.Stage != delivery.StageTransfer || r.DSN {
+		return
+	}
+	if to := e.m.Recipients[i]; to.Notify != "" && asks(to, notifySuccess) {
+		p.relayed = append(p.relayed, e.recipient(i))
+	}
 }
 
 // move takes a recipient to where the outcome puts it.
@@ -143,10 +160,11 @@ func (p *plan) considerDelay(e *entry, now time.Time) {
 const (
 	notifyFailure = "FAILURE"
 	notifyDelay   = "DELAY"
+	notifySuccess = "SUCCESS"
 )
 
-// asks reports whether the sender wants to hear of a failure or delay. Who asks
-// for nothing hears of both; NEVER is neither of the words.
+// asks reports whether the sender wants to hear of what the word says. Who asks
+// for nothing hears of failure and delay; NEVER is none of the words.
 func asks(r delivery.Recipient, word string) bool {
 	if r.Notify == "" {
 		return true

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"postern/domain"
+	"postern/domain/delivery"
 	"postern/domain/policy"
 )
 
@@ -31,6 +32,23 @@ func TestConnectionWaitsForItsOutcome(t *testing.T) {
 		if n := r.peer.count(); n != 100 {
 			t.Errorf("%d deliveries of 100 messages", n)
 		}
+	})
+}
+
+// A delivery that panics defers its message and leaves the others alone.
+func TestFaultInADeliveryDefers(t *testing.T) {
+	inBubble(t, func(r *rig) {
+		broken := r.message("ben@broken.example")
+		r.peer.answer = func(m *delivery.Message, _ int) delivery.Outcome {
+			if m.ID == broken.ID {
+				panic("a bug")
+			}
+			return taken
+		}
+		r.enqueue(broken)
+		other := r.send("ben@example.net")
+		r.wantStates(broken.ID, "queued")
+		r.wantStates(other, "delivered")
 	})
 }
 

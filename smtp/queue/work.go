@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"log/slog"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -21,12 +22,30 @@ type task struct {
 // then does the lane go on: a crash repeats at most the one delivery that each
 // connection had under way (B74).
 func (s *scheduler) deliver(t *task, companions []int) {
-	if len(companions) > 0 {
+	if len(companions) > 0 || t.mixed() {
 		s.groupByNextHop(t, companions)
 	}
-	attempt := s.transport.Deliver(s.deliveries, t.entry.m, t.recipients)
+	attempt := s.attempt(t)
+	s.observe(t, attempt)
 	s.settle(t, attempt)
 	s.free(t, attempt)
+}
+
+// attempt tries the delivery. A fault of ours defers the message: it must not
+// end the gateway, at every start anew.
+func (s *scheduler) attempt(t *task) (a delivery.Attempt) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			s.logger.Error("fault in a delivery", slog.String("queue_id", t.entry.m.ID.String()),
+				slog.Any("panic", fault), slog.String("stack", string(debug.Stack())))
+			a = delivery.Attempt{Message: t.entry.m.ID, At: t.started, Revision: s.snapshot().Revision}
+			o := delivery.Outcome{Stage: delivery.StageTransfer, Code: 451, Enhanced: "4.3.0", Text: "internal fault"}
+			for _, i := range t.recipients {
+				a.Results = append(a.Results, delivery.Result{Recipient: i, Outcome: o})
+			}
+		}
+	}()
+	return s.transport.Deliver(s.deliveries, t.entry.m, t.recipients)
 }
 
 // companions returns recipients of the same message in other destinations that
@@ -46,7 +65,7 @@ func (s *scheduler) companions(e *entry, l *lane, limit int, now time.Time) (rec
 
 func (s *scheduler) outOfReach(slot *slot, now time.Time) bool {
 	l := s.lanes[slot.destination]
-	return l != nil && l.suspended(now)
+	return l != nil && l.suspended(now) || s.limited(slot)
 }
 
 // groupByNextHop makes the task one for a single next hop and requirement
@@ -64,6 +83,7 @@ func (s *scheduler) groupByNextHop(t *task, companions []int) {
 	for _, i := range all {
 		if slot := &t.entry.slots[i]; !slot.claimed {
 			l := s.lane(slot.destination)
+			s.refund(l)
 			if !s.inLane(t.entry, l) {
 				l.pushFront(t.entry)
 			}
@@ -71,6 +91,14 @@ func (s *scheduler) groupByNextHop(t *task, companions []int) {
 		}
 	}
 	s.dispatch(now)
+}
+
+// mixed reports whether some of the task's recipients are under REQUIRETLS and
+// others are not: the one thing that tells recipients of a destination apart
+// (B55).
+func (t *task) mixed() bool {
+	first := t.entry.m.RequiresTLS(t.recipients[0])
+	return slices.ContainsFunc(t.recipients, func(i int) bool { return t.entry.m.RequiresTLS(i) != first })
 }
 
 // groupOf returns the group that the recipient is in.
@@ -112,7 +140,7 @@ func (s *scheduler) judge(t *task, a delivery.Attempt, now time.Time) {
 // unreachable reports whether the attempt found no host to talk to under the
 // terms of its destination, so that other messages would fare no better.
 func unreachable(m *delivery.Message, a delivery.Attempt) (o delivery.Outcome, yes bool) {
-	if m.RequireTLS || len(a.Results) == 0 {
+	if m.RequireTLS || a.Decision.RequireTLS || len(a.Results) == 0 {
 		return o, false // its terms are its own
 	}
 	for _, r := range a.Results {

@@ -68,6 +68,22 @@ func LoopDetected() Reply {
 	return New(554, Status{4, 6}, "too many Received fields: mail loop")
 }
 
+// ContentRefused answers a message that a content filter rejects, as text says
+// (B59).
+func ContentRefused(text string) Reply { return New(550, Status{7, 1}, text) }
+
+// ContentBlocked answers a message that content inspection refuses, for the
+// reason in text (B34).
+func ContentBlocked(text string) Reply {
+	return New(550, Status{7, 1}, "content inspection refuses the message: "+text)
+}
+
+// NotInspected answers a message whose content could not be inspected for now
+// (B34).
+func NotInspected() Reply {
+	return New(451, Status{7, 1}, "the content cannot be inspected for now, try again later")
+}
+
 // Queued answers a message that is durable (B74). It is the only reply that
 // takes responsibility.
 func Queued(id string) Reply { return New(250, Status{0, 0}, "queued as "+id) }

@@ -1,6 +1,6 @@
 // Package smtptest holds the peers that tests of the gateway talk to: a scripted
-// client, a mail exchanger with faults to order, a certificate authority and a
-// DNS server with DNSSEC states. All of them live on the loopback, on ports that
+// client, a mail exchanger with faults to order, a certificate authority, a DNS
+// server with DNSSEC states and a server that inspects content. All of them live on the loopback, on ports that
 // the system chooses, and end with the test.
 //
 // The peers are written on bare connections, not on the libraries that the

@@ -41,6 +41,9 @@ type MXOptions struct {
 	// servers do that cannot read a large ClientHello.
 	RefusePostQuantum bool
 
+	// Auth is what becomes of AUTH.
+	Auth Auth
+
 	// Actions replaces the ordinary reply at a stage: "CONNECT", a verb such as
 	// "RCPT", or "." for the end of the content, by DATA or BDAT LAST. Keywords are
 	// better set above than by an EHLO reply: what clients may use follows them.
@@ -68,6 +71,7 @@ type Message struct {
 	Recipients []Path
 	Content    []byte // without dot-stuffing and final dot
 	Chunked    bool   // sent by BDAT
+	User       string // who authenticated; empty: nobody
 	// TLS is the state of the session; nil in clear.
 	TLS *tls.ConnectionState
 }

@@ -24,7 +24,7 @@ func (s *mxSession) serveMail(argument string) error {
 	s.checkParameters(path)
 	positive, err := s.answer("MAIL", argument, "250 2.1.0 OK")
 	if positive {
-		s.mail = &Message{Connection: s.number, Hello: s.hello, Sender: path, TLS: s.state}
+		s.mail = &Message{Connection: s.number, Hello: s.hello, Sender: path, TLS: s.state, User: s.user}
 	}
 	return err
 }

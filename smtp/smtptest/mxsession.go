@@ -28,6 +28,7 @@ type mxSession struct {
 	extended bool // EHLO was used
 	mail     *Message
 	chunked  bool
+	user     string
 }
 
 func newMXSession(mx *MX, options MXOptions, conn net.Conn, number int) *mxSession {
@@ -69,6 +70,8 @@ func (s *mxSession) next() error {
 		return s.serveHello(verb, argument)
 	case "STARTTLS":
 		return s.serveStartTLS(argument)
+	case "AUTH":
+		return s.serveAuth(argument)
 	case "MAIL":
 		return s.serveMail(argument)
 	case "RCPT":
@@ -200,6 +203,9 @@ func (s *mxSession) keywords() []string {
 		keywords = append(keywords, s.options.TLSKeywords...)
 	} else if s.options.StartTLS != StartTLSHidden {
 		keywords = append(keywords, "STARTTLS")
+	}
+	if s.options.Auth.Mechanisms != "" {
+		keywords = append(keywords, "AUTH "+s.options.Auth.Mechanisms)
 	}
 	return slices.DeleteFunc(keywords, func(keyword string) bool {
 		name, _, _ := strings.Cut(keyword, " ")

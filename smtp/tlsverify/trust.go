@@ -3,7 +3,6 @@ package tlsverify
 import (
 	"crypto/sha256"
 	"crypto/x509"
-	"fmt"
 )
 
 // Trust is the trust store: system roots, own trust anchors and pinned server
@@ -32,15 +31,6 @@ func NewTrust(system *x509.CertPool, anchors, pinned []*x509.Certificate) *Trust
 		t.pinned[sha256.Sum256(certificate.Raw)] = struct{}{}
 	}
 	return t
-}
-
-// SystemTrust makes a trust store of the roots of the machine, as they are now.
-func SystemTrust() (*Trust, error) {
-	system, err := x509.SystemCertPool()
-	if err != nil {
-		return nil, fmt.Errorf("read the root certificates of the system: %w", err)
-	}
-	return NewTrust(system, nil, nil), nil
 }
 
 // pins reports whether the certificate counts as trusted by itself.
