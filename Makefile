@@ -20,7 +20,7 @@ check: lint generated lint-openapi ## what is not a test: linters, generated fil
 # the import rules are a test (cmd/archtest). govulncheck needs a database that
 # is not reachable everywhere, so it is for those who can reach it.
 lint: $(BIN)/golangci-lint
-	$(BIN)/golangci-lint run ./...
+	$(BIN)/golangci-lint run --allow-parallel-runners ./...
 
 $(BIN)/golangci-lint:
 	GOBIN=$(BIN) go install $(GOLANGCI)

@@ -89,8 +89,9 @@ type Attempt struct {
 	Results  []Result
 	Reused   bool // an open connection served it
 	// PostponedUntil, where it is set, is when recipients without a result may be
-	// tried: the limits of their destination left no room for them (B21). That
-	// was no try, and is not stored.
+	// tried: the limits of their destination left no room for them (B21), or a
+	// newer configuration has parted them from the others (B29). That was no try,
+	// and is not stored.
 	PostponedUntil time.Time
 }
 

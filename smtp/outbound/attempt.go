@@ -36,11 +36,9 @@ type attempt struct {
 func (d *Deliverer) Deliver(ctx context.Context, m *delivery.Message, recipients []int) delivery.Attempt {
 	began := time.Now()
 	a := &attempt{Deliverer: d, snapshot: d.Snapshot(), message: m}
-	for _, i := range recipients {
-		a.recipients = append(a.recipients, &addressee{Recipient: &m.Recipients[i]})
-	}
 	a.record = delivery.Attempt{Message: m.ID, At: d.Now(), Revision: a.snapshot.Revision}
-	if len(a.recipients) > 0 {
+	if len(recipients) > 0 {
+		a.take(recipients)
 		to := terminusOf(m, recipients[0])
 		a.to, a.requireTLS = to.destination, to.requireTLS
 		a.record.Decision.Domain = a.to.domain
@@ -54,6 +52,20 @@ func (d *Deliverer) Deliver(ctx context.Context, m *delivery.Message, recipients
 	}
 	a.record.Duration = time.Since(began)
 	return a.record
+}
+
+// take makes those recipients the attempt's that share next hops and requirement
+// under its own snapshot. The caller grouped them under one that may be older:
+// who has parted from the first since then goes by an attempt of its own, at
+// once (B29).
+func (a *attempt) take(recipients []int) {
+	groups := a.groupUnder(a.snapshot, a.message, recipients)
+	for _, i := range groups[0] { // that of the first recipient
+		a.recipients = append(a.recipients, &addressee{Recipient: &a.message.Recipients[i]})
+	}
+	if len(groups) > 1 {
+		a.record.PostponedUntil = a.record.At
+	}
 }
 
 // run walks over the candidates until every recipient has its outcome.

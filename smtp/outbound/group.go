@@ -15,7 +15,10 @@ import (
 // effective requirement (B29). Next hops by MX are the same for one domain only;
 // those of a route may be shared by many.
 func (d *Deliverer) Group(m *delivery.Message, recipients []int) [][]int {
-	snapshot := d.Snapshot()
+	return d.groupUnder(d.Snapshot(), m, recipients)
+}
+
+func (d *Deliverer) groupUnder(snapshot *config.Snapshot, m *delivery.Message, recipients []int) [][]int {
 	var groups [][]int
 	known := map[terminus]int{} // the group of one
 	byKey := map[string]int{}

@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"postern/domain/policy"
+	"postern/smtp/smtptest"
 )
 
 // TestGroup is B29: recipients are split by next hop and effective requirement.
@@ -51,6 +52,28 @@ func TestGroup(t *testing.T) {
 	m := mail(t, body, "a@a.test", "a@b.test", "a@c.test")
 	if diff := cmp.Diff([][]int{{0, 2}}, r.Group(m, []int{0, 2})); diff != "" {
 		t.Errorf("recipients that were not asked for: %s", diff)
+	}
+}
+
+// A configuration that changes between grouping and delivery parts who no longer
+// belongs together: nobody leaves under another domain's requirement (B29).
+func TestAttemptGroupsUnderItsOwnSnapshot(t *testing.T) {
+	relay := route(t, ".test", "relay.example")
+	r := newRig(t, relay)
+	mx := smtptest.NewMX(t, smtptest.MXOptions{StartTLS: smtptest.StartTLSHidden})
+	r.host("relay.example", "192.0.2.9", mx)
+	m := mail(t, body, "a@a.test", "b@strict.test")
+	groups := r.Group(m, []int{0, 1})
+	if len(groups) != 1 {
+		t.Fatalf("groups %v before the change", groups)
+	}
+	r.configure(relay, control(t, "strict.test", policy.TLSRequired))
+	a := r.Deliver(t.Context(), m, groups[0])
+	if len(a.Results) != 1 || a.Results[0].Recipient != 0 || a.PostponedUntil.IsZero() {
+		t.Errorf("results %+v, postponed until %v", a.Results, a.PostponedUntil)
+	}
+	if got := mx.WaitMessages(t, 1); len(got) != 1 || len(got[0].Recipients) != 1 {
+		t.Errorf("%d messages arrived: %+v", len(got), got)
 	}
 }
 
