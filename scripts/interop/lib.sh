@@ -183,7 +183,8 @@ stop_sink() {
 	fi
 }
 
-listens() { (: <>"/dev/tcp/127.0.0.1/$1"); }
+# listens PORT [ADDRESS]
+listens() { (: <>"/dev/tcp/${2:-127.0.0.1}/$1"); }
 
 # sunk prints how many messages the sink has taken.
 sunk() { find "$sink_dir" -type f | wc -l; }
@@ -278,6 +279,9 @@ drain() {
 		return 1
 	fi
 }
+
+# queue_id_of reads a session of swaks and prints the queue id that it was told.
+queue_id_of() { sed -n 's/^<[-~*]* *250 .*queued as \([0-9A-Z]\{13\}\).*/\1/p' | tail -n 1; }
 
 # blast NAME FLAGS...: the load client; acknowledged mail goes into the ledger of
 # that name.

@@ -117,8 +117,6 @@ inbound_policy() {
 	check "nothing is lost or doubled" arrived policy
 }
 
-queue_id_of() { sed -n 's/^<[-~*]* *250 .*queued as \([0-9A-Z]\{13\}\).*/\1/p' | tail -n 1; }
-
 # recipient_is ID FILTER: a jq filter over the message's only recipient holds.
 recipient_is() { api GET "/messages/$1" | jq -e ".recipients[0] | $2" >/dev/null; }
 
