@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Runs what belongs to every change: relay.sh, xmlrpc.sh and policy.sh. It takes about
-# four minutes on two cores; churn.sh, which builds with the race detector, takes longer.
+# three minutes on two cores; churn.sh, which builds with the race detector, takes longer.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 TALLY=$(mktemp)
