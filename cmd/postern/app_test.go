@@ -277,3 +277,24 @@ func TestManagementIsForThisMachineOnly(t *testing.T) {
 		t.Errorf("clear HTTP on every address: %v", err)
 	}
 }
+
+// A start that fails shows no token, so it must not have made one.
+func TestFailedStartKeepsTheFirstToken(t *testing.T) {
+	dir := t.TempDir()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for _, api := range []string{taken.Addr().String(), "0.0.0.0:0"} {
+		_, err := New(t.Context(), Options{DataDir: dir, API: api, Seed: config.Seed{HostName: "mail.example.com"}, Logger: quiet()})
+		if err == nil {
+			t.Fatalf("a gateway started with its API on %s", api)
+		}
+	}
+	g := newGateway(t, dir)
+	if g.AdminToken == "" {
+		t.Fatal("the start after the failed ones shows no token")
+	}
+	g.must("GET", "/status", "")
+}
