@@ -137,7 +137,9 @@ func (a *App) makeConfiguration(ctx context.Context) error {
 	store, keys := a.database.Certificates(), a.database.Certificates()
 	checker := certificate.NewChecker(store, keys, time.Now)
 	stored := a.database.Configuration()
-	service, err := config.NewService(ctx, stored, stored, checker, a.bus, time.Now)
+	service, err := config.NewService(ctx, config.Dependencies{
+		Store: stored, History: stored, Certificates: checker, Sockets: engineSockets{a}, Bus: a.bus, Now: time.Now,
+	})
 	if err != nil {
 		return err
 	}
