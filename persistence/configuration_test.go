@@ -316,7 +316,10 @@ func TestLoadStopsWhenItsReaderFails(t *testing.T) {
 // configService returns the configuration service on the store.
 func configService(t *testing.T, s *ConfigurationStore) *config.Service {
 	t.Helper()
-	svc, err := config.NewService(t.Context(), s, s, configtest.Certificates{Active: "good"}, new(event.Bus), func() time.Time { return testTime })
+	svc, err := config.NewService(t.Context(), config.Dependencies{
+		Store: s, History: s, Certificates: configtest.Certificates{Active: "good"}, Sockets: configtest.Sockets{},
+		Bus: new(event.Bus), Now: func() time.Time { return testTime },
+	})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,7 @@ import (
 	"postern/domain"
 	"postern/domain/config"
 	"postern/domain/event"
+	"postern/domain/policy"
 	"postern/domain/probe"
 	"postern/smtp/inbound"
 )
@@ -246,6 +247,18 @@ func (e *Engine) Ready() error {
 		return errors.New("no listener serves")
 	}
 	return nil
+}
+
+// CheckBindable returns nil if the listener can have its address: because it is
+// open already, or can be opened now. Else it is [inbound.CheckBindable]'s error.
+// Nothing is brought into force meanwhile, which could want the same address.
+func (e *Engine) CheckBindable(ctx context.Context, l policy.Listener) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if _, ours := e.sockets[keyOf(l)]; ours {
+		return nil
+	}
+	return inbound.CheckBindable(ctx, l)
 }
 
 // ExplainClient says what a client at the address would be allowed on a

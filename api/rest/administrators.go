@@ -7,6 +7,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"postern/domain"
 	"postern/domain/account"
 )
 
@@ -112,6 +113,7 @@ func (a *API) getAdministrator(c echo.Context) error {
 //	@Failure		415	{object}	Problem
 //	@Failure		422	{object}	Problem
 //	@Router			/administrators/{name}/password [put]
+//	@x-shape		"conditional"
 //	@x-role			"viewer"
 func (a *API) setAdministratorPassword(c echo.Context) error {
 	name, err := pathParam(c, "name")
@@ -122,8 +124,23 @@ func (a *API) setAdministratorPassword(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	if err := a.administratorPreconditions(c, name); err != nil {
+		return err
+	}
 	if err := a.administrators.ChangePassword(c.Request().Context(), principalOf(c), name, asked.Password); err != nil {
 		return err
 	}
 	return c.NoContent(http.StatusNoContent)
+}
+
+// administratorPreconditions holds the request against the administrator as
+// getAdministrator shows it. That there is none is for the write to refuse.
+func (a *API) administratorPreconditions(c echo.Context, name string) error {
+	found, err := a.administrators.Administrator(c.Request().Context(), name)
+	exists := err == nil
+	if err != nil && domain.KindOf(err) != domain.NotFound {
+		return err
+	}
+	_, _, err = preconditions(c, tagOf(showAdministrator(found)), exists)
+	return err
 }

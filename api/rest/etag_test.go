@@ -2,6 +2,7 @@ package rest
 
 import (
 	"net/http"
+	"net/netip"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -65,4 +66,37 @@ func FuzzParseTags(f *testing.F) {
 			t.Errorf("%d tags", len(list.tags))
 		}
 	})
+}
+
+// What is no configuration has preconditions too.
+func TestConditionsOnMessagesAccountsAndTheOneHourList(t *testing.T) {
+	f := newFixture(t)
+	f.hosts.peers = []NoTLSHost{{Address: netip.MustParseAddr("192.0.2.1"), Since: noon, Reason: "x"}, {Address: netip.MustParseAddr("192.0.2.2"), Since: noon, Reason: "x"}}
+	message := "/api/v1/messages/" + f.queue.messages[0].ID.String()
+	const list, admin = "/api/v1/no-tls-hosts", "/api/v1/administrators/test-operator"
+	const password = `{"password":"correct horse battery staple"}`
+	for _, tc := range []struct{ read, method, write, body string }{
+		{message, "POST", message + "/hold", ""},
+		{message, "DELETE", message, ""},
+		{admin, "PUT", admin + "/password", password},
+		{"", "DELETE", list + "/192.0.2.1", ""},
+		{list, "DELETE", list, ""},
+	} {
+		stale := f.call(tc.method, tc.write, tc.body, "If-Match", `"stale"`).want(http.StatusPreconditionFailed)
+		if tc.read != "" {
+			got := f.call("GET", tc.read, "").want(http.StatusOK)
+			if got.etag() == "" || got.etag() != stale.etag() {
+				t.Errorf("%s has the tag %s, the 412 says %s", tc.read, got.etag(), stale.etag())
+			}
+			f.call("GET", tc.read, "", "If-None-Match", got.etag()).want(http.StatusNotModified)
+		}
+		f.call(tc.method, tc.write, tc.body, "If-Match", "bare").want(http.StatusBadRequest)
+		f.call(tc.method, tc.write, tc.body, "If-Match", stale.etag()).want(http.StatusNoContent)
+	}
+	f.call("PUT", "/api/v1/administrators/nobody/password", password, "If-Match", "*").want(http.StatusPreconditionFailed)
+	f.call("PUT", "/api/v1/administrators/nobody/password", password).want(http.StatusNotFound)
+	f.call("DELETE", list+"/192.0.2.99", "", "If-Match", "*").want(http.StatusNotFound)
+	if len(f.queue.did) != 2 {
+		t.Errorf("done: %v", f.queue.did)
+	}
 }

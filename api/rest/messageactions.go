@@ -67,9 +67,8 @@ func (a *API) messageActionsOperations() []operation {
 //	@Tags			Messages
 //	@Param			id	path	string	true	"Queue id"
 //	@Success		204
-//	@Failure		404	{object}	Problem
-//	@Failure		409	{object}	Problem
 //	@Router			/messages/{id}/retry [post]
+//	@x-shape		"match"
 //	@x-role			"operator"
 func (a *API) retryMessage(c echo.Context) error { return a.actOnMessage(c, delivery.ActionRetry) }
 
@@ -81,9 +80,8 @@ func (a *API) retryMessage(c echo.Context) error { return a.actOnMessage(c, deli
 //	@Tags			Messages
 //	@Param			id	path	string	true	"Queue id"
 //	@Success		204
-//	@Failure		404	{object}	Problem
-//	@Failure		409	{object}	Problem
 //	@Router			/messages/{id}/hold [post]
+//	@x-shape		"match"
 //	@x-role			"operator"
 func (a *API) holdMessage(c echo.Context) error { return a.actOnMessage(c, delivery.ActionHold) }
 
@@ -94,9 +92,8 @@ func (a *API) holdMessage(c echo.Context) error { return a.actOnMessage(c, deliv
 //	@Tags		Messages
 //	@Param		id	path	string	true	"Queue id"
 //	@Success	204
-//	@Failure	404	{object}	Problem
-//	@Failure	409	{object}	Problem
 //	@Router		/messages/{id}/release [post]
+//	@x-shape	"match"
 //	@x-role		"operator"
 func (a *API) releaseMessage(c echo.Context) error { return a.actOnMessage(c, delivery.ActionRelease) }
 
@@ -108,9 +105,8 @@ func (a *API) releaseMessage(c echo.Context) error { return a.actOnMessage(c, de
 //	@Tags			Messages
 //	@Param			id	path	string	true	"Queue id"
 //	@Success		204
-//	@Failure		404	{object}	Problem
-//	@Failure		409	{object}	Problem
 //	@Router			/messages/{id} [delete]
+//	@x-shape		"match"
 //	@x-role			"operator"
 func (a *API) deleteMessage(c echo.Context) error { return a.actOnMessage(c, delivery.ActionDelete) }
 
@@ -126,6 +122,9 @@ func (a *API) actOnMessage(c echo.Context, action delivery.Action) error {
 	defer cancel()
 	m, err := a.messages.Message(ctx, id)
 	if err != nil {
+		return err
+	}
+	if _, _, err := preconditions(c, tagOf(showMessage(m)), true); err != nil {
 		return err
 	}
 	if stateOf(m) == stateFinished {

@@ -223,8 +223,8 @@ func showRecipient(r delivery.Recipient) Recipient {
 //	@Tags		Messages
 //	@Param		id	path		string	true	"Queue id"
 //	@Success	200	{object}	Message
-//	@Failure	404	{object}	Problem
 //	@Router		/messages/{id} [get]
+//	@x-shape	"read"
 //	@x-role		"viewer"
 func (a *API) getMessage(c echo.Context) error {
 	id, err := messageID(c)
@@ -235,7 +235,8 @@ func (a *API) getMessage(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return reply(c, http.StatusOK, showMessage(m))
+	shown := showMessage(m)
+	return replyTagged(c, tagOf(shown), shown)
 }
 
 func messageID(c echo.Context) (delivery.MessageID, error) { return parseMessageID(c.Param("id")) }

@@ -3,6 +3,7 @@ package rest
 import (
 	"net/http"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -56,11 +57,15 @@ func (a *API) noTLSHostsOperations() []operation {
 //	@Tags		STARTTLS lists
 //	@Success	200	{object}	NoTLSHosts
 //	@Router		/no-tls-hosts [get]
+//	@x-shape	"tagged"
 //	@x-role		"viewer"
 func (a *API) listNoTLSHosts(c echo.Context) error {
-	return reply(c, http.StatusOK, NoTLSHosts{
-		Items: orEmpty(a.oneHour.List()), EmptiedAt: a.oneHour.EmptiedAt().UTC(),
-	})
+	list := a.noTLSHosts()
+	return replyTagged(c, tagOf(list), list)
+}
+
+func (a *API) noTLSHosts() NoTLSHosts {
+	return NoTLSHosts{Items: orEmpty(a.oneHour.List()), EmptiedAt: a.oneHour.EmptiedAt().UTC()}
 }
 
 // clearNoTLSHosts godoc
@@ -71,30 +76,51 @@ func (a *API) listNoTLSHosts(c echo.Context) error {
 //	@Tags			STARTTLS lists
 //	@Success		204
 //	@Router			/no-tls-hosts [delete]
+//	@x-shape		"conditional"
 //	@x-role			"operator"
 func (a *API) clearNoTLSHosts(c echo.Context) error {
+	if _, _, err := preconditions(c, tagOf(a.noTLSHosts()), true); err != nil {
+		return err
+	}
 	a.oneHour.Clear()
 	return c.NoContent(http.StatusNoContent)
 }
 
 // deleteNoTLSHost godoc
 //
-//	@Summary	Take a peer off the one-hour list
-//	@ID			deleteNoTLSHost
-//	@Tags		STARTTLS lists
-//	@Param		address	path	string	true	"IP address of the peer"
-//	@Success	204
-//	@Failure	404	{object}	Problem
-//	@Router		/no-tls-hosts/{address} [delete]
-//	@x-role		"operator"
+//	@Summary		Take a peer off the one-hour list
+//	@Description	A peer has no resource to read, so its entity tag comes with the 412; `If-Match: *` asks only that it is listed.
+//	@ID				deleteNoTLSHost
+//	@Tags			STARTTLS lists
+//	@Param			address	path	string	true	"IP address of the peer"
+//	@Success		204
+//	@Failure		404	{object}	Problem
+//	@Router			/no-tls-hosts/{address} [delete]
+//	@x-shape		"conditional"
+//	@x-role			"operator"
 func (a *API) deleteNoTLSHost(c echo.Context) error {
 	text, err := pathParam(c, "address")
 	if err != nil {
 		return err
 	}
 	addr, err := netip.ParseAddr(text)
-	if err != nil || !a.oneHour.Remove(addr.Unmap()) {
-		return domain.E(domain.NotFound, "no peer of that address is on the list")
+	if err != nil {
+		return notListed()
+	}
+	list := a.oneHour.List()
+	i := slices.IndexFunc(list, func(h NoTLSHost) bool { return h.Address == addr.Unmap() })
+	if i < 0 {
+		return notListed()
+	}
+	if _, _, err := preconditions(c, tagOf(list[i]), true); err != nil {
+		return err
+	}
+	if !a.oneHour.Remove(addr.Unmap()) {
+		return notListed()
 	}
 	return c.NoContent(http.StatusNoContent)
+}
+
+func notListed() error {
+	return domain.E(domain.NotFound, "no peer of that address is on the list")
 }

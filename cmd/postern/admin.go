@@ -19,7 +19,7 @@ func newAdminCommand() *cobra.Command {
 }
 
 func newResetPasswordCommand() *cobra.Command {
-	var f serveFlags
+	var f directoryFlags
 	var name string
 	c := &cobra.Command{
 		Use:   "reset-password",
@@ -28,7 +28,10 @@ func newResetPasswordCommand() *cobra.Command {
 			"is stopped. While it runs, use PUT /api/v1/administrators/{name}/password.",
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			options, err := f.options(c)
+			if err := fromEnvironment(c.Flags()); err != nil {
+				return err
+			}
+			logger, err := f.logger(c)
 			if err != nil {
 				return err
 			}
@@ -36,7 +39,7 @@ func newResetPasswordCommand() *cobra.Command {
 			if err != nil {
 				return failed(exitFailed, err)
 			}
-			database, err := persistence.Open(c.Context(), options.DataDir, persistence.Options{Logger: options.Logger})
+			database, err := persistence.Open(c.Context(), f.dataDir, persistence.Options{Logger: logger})
 			if err != nil {
 				return failed(exitDirectory, err)
 			}

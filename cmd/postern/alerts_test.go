@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net"
@@ -140,13 +139,17 @@ func TestFailureOfAnAlertIsNotedAndRaisesNone(t *testing.T) {
 // A listener that cannot start is an alert until it does.
 func TestRevisionThatCannotBeAppliedIsAnAlert(t *testing.T) { // B70
 	g := newGateway(t, t.TempDir())
-	taken, err := new(net.ListenConfig).Listen(context.Background(), "tcp", "127.0.0.1:0")
+	port := closedPort(t)
+	g.must("PATCH", "/listeners/inbound?wait=5s", fmt.Sprintf(`{"port":%d}`, port))
+	before := g.config.Snapshot().Revision
+	g.must("PATCH", "/listeners/inbound?wait=5s", `{"port":0}`)
+	taken, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer taken.Close()
-	port := taken.Addr().(*net.TCPAddr).Port
-	g.must("PATCH", "/listeners/inbound", fmt.Sprintf(`{"port":%d}`, port))
+	// Rolling back does not ask whether the port is still free.
+	g.must("POST", fmt.Sprintf("/revisions/%d/rollback", before), "")
 	a := g.alert("revision_not_applied:listener inbound", isState(alert.Open), "the alert is open")
 	if a.Severity != "critical" {
 		t.Errorf("%+v", a)

@@ -91,7 +91,8 @@ func New(ctx context.Context, options Options) (_ *App, err error) {
 		}
 	}()
 	for _, step := range []func(context.Context) error{
-		a.openDatabase, a.makeAccounts, a.makeConfiguration, a.makeOutbound, a.makeInspection, a.makeInbound, a.makeManagement,
+		a.openDatabase, a.listenManagement, a.makeConfiguration, a.makeOutbound, a.makeInspection, a.makeInbound,
+		a.makeManagement, a.ensureAdministrator, // last: a start that fails must not use up the token
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -106,12 +107,14 @@ func (a *App) openDatabase(ctx context.Context) error {
 		return err
 	}
 	a.database = database
+	a.accounts = newAccounts(database)
 	a.onStop(func(context.Context) error { return database.Close() })
 	return nil
 }
 
-func (a *App) makeAccounts(ctx context.Context) error {
-	a.accounts = newAccounts(a.database)
+// ensureAdministrator makes the first token, which is shown once: by then nothing
+// can fail any more.
+func (a *App) ensureAdministrator(ctx context.Context) error {
 	token, created, err := a.accounts.EnsureAdministrator(ctx)
 	if created {
 		a.AdminToken = token
@@ -134,7 +137,9 @@ func (a *App) makeConfiguration(ctx context.Context) error {
 	store, keys := a.database.Certificates(), a.database.Certificates()
 	checker := certificate.NewChecker(store, keys, time.Now)
 	stored := a.database.Configuration()
-	service, err := config.NewService(ctx, stored, stored, checker, a.bus, time.Now)
+	service, err := config.NewService(ctx, config.Dependencies{
+		Store: stored, History: stored, Certificates: checker, Sockets: engineSockets{a}, Bus: a.bus, Now: time.Now,
+	})
 	if err != nil {
 		return err
 	}
@@ -237,7 +242,7 @@ func (a *App) follow(snapshot *config.Snapshot) {
 	}
 }
 
-func (a *App) makeManagement(ctx context.Context) error {
+func (a *App) makeManagement(context.Context) error {
 	api := rest.New(rest.Config{
 		Log: a.logger, Now: time.Now, Version: version(),
 		Authenticator: a.accounts, Configuration: a.config, Revisions: a.config, Snapshot: a.config.Snapshot,
@@ -261,7 +266,7 @@ func (a *App) makeManagement(ctx context.Context) error {
 	mux.Handle("/xmlrpc", calls)
 	ops.Register(mux, ops.Config{Gatherer: a.registry, NotReady: a.notReady})
 	a.management = rest.NewServer(mux, a.logger)
-	return a.listenManagement(ctx)
+	return nil
 }
 
 // listenManagement opens the management address: credentials cross it, so in

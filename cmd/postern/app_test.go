@@ -277,3 +277,88 @@ func TestManagementIsForThisMachineOnly(t *testing.T) {
 		t.Errorf("clear HTTP on every address: %v", err)
 	}
 }
+
+// A start that fails shows no token, so it must not have made one.
+func TestFailedStartKeepsTheFirstToken(t *testing.T) {
+	dir := t.TempDir()
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	for _, api := range []string{taken.Addr().String(), "0.0.0.0:0"} {
+		_, err := New(t.Context(), Options{DataDir: dir, API: api, Seed: config.Seed{HostName: "mail.example.com"}, Logger: quiet()})
+		if err == nil {
+			t.Fatalf("a gateway started with its API on %s", api)
+		}
+	}
+	g := newGateway(t, dir)
+	if g.AdminToken == "" {
+		t.Fatal("the start after the failed ones shows no token")
+	}
+	g.must("GET", "/status", "")
+}
+
+// A listener that could not listen is refused, and nothing changes.
+func TestListenerWithoutAnAddressIsRefused(t *testing.T) {
+	g := newGateway(t, t.TempDir())
+	other, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Close()
+	_, inbound, _ := net.SplitHostPort(g.smtpAddr("inbound"))
+	_, api, _ := net.SplitHostPort(g.APIAddr())
+	_, foreign, _ := net.SplitHostPort(other.Addr().String())
+	revision := g.config.Snapshot().Revision
+	for name, tc := range map[string]struct{ address, port, pointer string }{
+		"another program's port":  {"127.0.0.1", foreign, "/port"},
+		"the API's port":          {"127.0.0.1", api, "/port"},
+		"a listener's port":       {"127.0.0.1", inbound, "/port"},
+		"all addresses, its port": {"0.0.0.0", inbound, "/port"},
+		"all of IPv6, its port":   {"::", inbound, "/port"},
+		"not of this machine":     {"192.0.2.1", "0", "/address"},
+	} {
+		body := fmt.Sprintf(`{"kind":"public","protocol":"smtp","host_name":"mail.example.com","address":%q,"port":%s}`, tc.address, tc.port)
+		r := g.call("PUT", "/listeners/third", body)
+		problem := decode[struct{ Errors []struct{ Pointer string } }](t, r)
+		if r.status != 422 || len(problem.Errors) != 1 || problem.Errors[0].Pointer != tc.pointer {
+			t.Errorf("%s: %d %s", name, r.status, r.body)
+		}
+	}
+	if got := g.config.Snapshot().Revision; got != revision || g.engine.Ready() != nil {
+		t.Errorf("revision %d, want %d; the engine says %v", got, revision, g.engine.Ready())
+	}
+	// What a listener has already is not tried against itself.
+	address, port, _ := net.SplitHostPort(g.smtpAddr("outbound"))
+	g.must("PATCH", "/listeners/outbound?wait=5s", `{"tcp_queue":10}`)
+	g.must("PUT", "/listeners/third?wait=5s", fmt.Sprintf(`{"kind":"public","protocol":"smtp","host_name":"mail.example.com","address":%q,"port":%d}`, address, closedPort(t)))
+	g.must("PATCH", "/listeners/third?wait=5s", `{"tcp_queue":10}`)
+	if r := g.call("PATCH", "/listeners/third", fmt.Sprintf(`{"port":%s}`, port)); r.status != 422 {
+		t.Errorf("moved to the port of another listener: %d %s", r.status, r.body)
+	}
+}
+
+// At the first start and back to what was, the rest serves beside a taken port.
+func TestSeedAndRollbackBearATakenPort(t *testing.T) {
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer taken.Close()
+	port := taken.Addr().(*net.TCPAddr).Port
+	app, err := New(t.Context(), Options{
+		DataDir: t.TempDir(), API: "127.0.0.1:0", Grace: time.Second, Logger: quiet(),
+		Seed: config.Seed{HostName: "mail.example.com", PublicPort: port},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = app.Stop(t.Context()) }()
+	if _, err := app.config.Commit(t.Context(), config.Change{Edits: []config.Edit{{Kind: config.KindListener, Key: "inbound"}}}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := app.config.Rollback(t.Context(), 1, "test", ""); err != nil {
+		t.Error(err)
+	}
+}

@@ -8,6 +8,9 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/pflag"
 )
 
 // execute runs a command line with the text on standard input and returns what
@@ -55,6 +58,15 @@ func TestResetPasswordLetsAnAdministratorIn(t *testing.T) {
 		if response.StatusCode != want {
 			t.Errorf("password %q: status %d, want %d", given, response.StatusCode, want)
 		}
+	}
+}
+
+func TestResetPasswordOffersOnlyFlagsThatItUses(t *testing.T) {
+	c := newResetPasswordCommand()
+	var names []string
+	c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
+	if diff := cmp.Diff([]string{"data-dir", "log-level", "name"}, names); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -15,21 +15,40 @@ import (
 	"postern/domain/config"
 )
 
-// serveFlags are the flags of the commands that open a data directory. Each can
-// be given in the environment too, as POSTERN_ and its name in capitals.
+// directoryFlags are the flags of the commands that open a data directory. Each
+// flag can be given in the environment too, as POSTERN_ and its name in capitals.
+type directoryFlags struct {
+	dataDir, logLevel string
+}
+
+func (f *directoryFlags) register(flags *pflag.FlagSet) {
+	flags.StringVar(&f.dataDir, "data-dir", "data", "directory of the databases, keys and spool; created where it does not exist")
+	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
+}
+
+// logger returns the log on the command's standard error.
+func (f *directoryFlags) logger(c *cobra.Command) (*slog.Logger, error) {
+	var level slog.Level
+	if err := level.UnmarshalText([]byte(f.logLevel)); err != nil {
+		return nil, fmt.Errorf("--log-level: %w", err)
+	}
+	return slog.New(slog.NewJSONHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: level})), nil
+}
+
+// serveFlags are the flags of the command that runs the gateway.
 type serveFlags struct {
-	dataDir, api, hostName, logLevel string
-	publicPort, privatePort          int
-	grace                            time.Duration
+	directoryFlags
+	api, hostName           string
+	publicPort, privatePort int
+	grace                   time.Duration
 }
 
 func (f *serveFlags) register(flags *pflag.FlagSet) {
-	flags.StringVar(&f.dataDir, "data-dir", "data", "directory of the databases, keys and spool; created where it does not exist")
+	f.directoryFlags.register(flags)
 	flags.StringVar(&f.api, "api", "127.0.0.1:8025", "address of the API; clear HTTP, so on loopback only")
 	flags.StringVar(&f.hostName, "host-name", defaultHostName(), "our name in greetings, on first start")
 	flags.IntVar(&f.publicPort, "inbound-port", 2525, "port of the public listener, on first start")
 	flags.IntVar(&f.privatePort, "outbound-port", 2587, "port of the private listener, on first start")
-	flags.StringVar(&f.logLevel, "log-level", "info", "debug, info, warn or error")
 	flags.DurationVar(&f.grace, "grace", 30*time.Second, "longest wait for sessions and deliveries at the stop")
 }
 
@@ -67,14 +86,14 @@ func (f *serveFlags) options(c *cobra.Command) (Options, error) {
 	if err != nil {
 		return Options{}, err
 	}
-	var level slog.Level
-	if err := level.UnmarshalText([]byte(f.logLevel)); err != nil {
-		return Options{}, fmt.Errorf("--log-level: %w", err)
+	logger, err := f.logger(c)
+	if err != nil {
+		return Options{}, err
 	}
 	return Options{
 		DataDir: f.dataDir, API: f.api, Grace: f.grace,
 		Seed:   config.Seed{HostName: name, PublicPort: f.publicPort, PrivatePort: f.privatePort},
-		Logger: slog.New(slog.NewJSONHandler(c.ErrOrStderr(), &slog.HandlerOptions{Level: level})),
+		Logger: logger,
 	}, nil
 }
 

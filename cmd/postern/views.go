@@ -1,7 +1,10 @@
 package main
 
 import (
+	"context"
+
 	"postern/api/rest"
+	"postern/domain/policy"
 	"postern/smtp/outbound"
 )
 
@@ -30,4 +33,13 @@ func (a *App) listenerStatus() []rest.ListenerStatus {
 		list[i] = rest.ListenerStatus{Name: l.Name, Address: l.Address, Connections: l.Connections, Problem: l.Problem}
 	}
 	return list
+}
+
+// engineSockets tries the addresses of listeners for the configuration, which is
+// there before the engine and asks no earlier than the API serves.
+type engineSockets struct{ app *App }
+
+// CheckBindable is [config.Sockets.CheckBindable].
+func (s engineSockets) CheckBindable(ctx context.Context, l policy.Listener) error {
+	return s.app.engine.CheckBindable(ctx, l)
 }

@@ -31,7 +31,7 @@ func (s *Service) Rollback(ctx context.Context, number int64, author, comment st
 	if comment == "" {
 		comment = fmt.Sprintf("roll back to revision %d", number)
 	}
-	return s.Commit(ctx, Change{Author: author, Comment: comment, Edits: edits})
+	return s.Commit(ctx, Change{Author: author, Comment: comment, Edits: edits, unbound: true})
 }
 
 func (s *Service) editsBackTo(ctx context.Context, number int64) ([]Edit, error) {

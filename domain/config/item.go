@@ -89,6 +89,9 @@ type Change struct {
 	Author  string
 	Comment string
 	Edits   []Edit
+	// unbound commits listeners whose address cannot be opened now: the rest
+	// serves, and the engine reports them and keeps trying.
+	unbound bool
 }
 
 // Result is what a change came to.

@@ -88,7 +88,7 @@ func (s *Service) Seed(ctx context.Context, seed Seed) error {
 		}
 		comment = "settings of a newer version"
 	}
-	_, err := s.Commit(ctx, Change{Author: "postern", Comment: comment, Edits: edits})
+	_, err := s.Commit(ctx, Change{Author: "postern", Comment: comment, Edits: edits, unbound: true})
 	return domain.Wrap(err, "write the %s", comment)
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"postern/domain"
 	"postern/domain/event"
+	"postern/domain/policy"
 )
 
 // Store keeps items and revisions. Implementations return [domain.Error]s.
@@ -48,11 +49,29 @@ type Certificates interface {
 	CheckUsable(ctx context.Context, id string) (warning string, err error)
 }
 
+// Sockets answers whether a listener could listen.
+type Sockets interface {
+	// CheckBindable returns nil if the address of the listener can be opened
+	// now, and an Invalid error with faults of the listener where it cannot.
+	CheckBindable(ctx context.Context, l policy.Listener) error
+}
+
+// Dependencies are what a service works on.
+type Dependencies struct {
+	Store        Store
+	History      History
+	Certificates Certificates
+	Sockets      Sockets
+	Bus          *event.Bus
+	Now          func() time.Time
+}
+
 // Service is the one way in which configuration changes.
 type Service struct {
 	store   Store
 	history History
 	certs   Certificates
+	sockets Sockets
 	bus     *event.Bus
 	now     func() time.Time
 
@@ -64,8 +83,10 @@ type Service struct {
 // NewService loads the newest configuration and returns the service on it. A
 // revision that was committed but not published before a crash is simply the
 // newest one.
-func NewService(ctx context.Context, store Store, history History, certs Certificates, bus *event.Bus, now func() time.Time) (*Service, error) {
-	s := &Service{store: store, history: history, certs: certs, bus: bus, now: now}
+func NewService(ctx context.Context, d Dependencies) (*Service, error) {
+	s := &Service{
+		store: d.Store, history: d.History, certs: d.Certificates, sockets: d.Sockets, bus: d.Bus, now: d.Now,
+	}
 	if err := s.reload(ctx); err != nil {
 		return nil, domain.Wrap(err, "load the configuration")
 	}
@@ -126,7 +147,7 @@ func (s *Service) prepare(ctx context.Context, base *Snapshot, c Change, current
 		w.result.Items = append(w.result.Items, item)
 	}
 	w.next = builder.done(base.Revision + 1)
-	warnings, err := s.validateWhole(ctx, w.next, c.Edits)
+	warnings, err := s.validateWhole(ctx, base, w.next, c)
 	if err != nil {
 		return work{}, err
 	}

@@ -431,3 +431,23 @@ func TestLongestSuffixWins(t *testing.T) { // B21
 		}
 	}
 }
+
+func TestAllAddressesOverlapEveryAddress(t *testing.T) {
+	for _, pair := range [][2]string{
+		{"127.0.0.1", "0.0.0.0"}, {"127.0.0.1", "::"}, {"127.0.0.1", ""}, {"::1", "0.0.0.0"}, {"", "::"},
+		{"127.0.0.1", "::ffff:127.0.0.1"}, {"0.0.0.0", "127.0.0.1"},
+	} {
+		s, _ := configtest.Seeded(t)
+		put := func(name, address string) error {
+			l := policy.Listener{Name: name, Kind: "public", Protocol: "smtp", HostName: "a.example", Address: address, Port: 2525}
+			_, err := s.Commit(t.Context(), config.Change{Edits: []config.Edit{{Kind: config.KindListener, Key: name, Value: l}}})
+			return err
+		}
+		if err := put("one", pair[0]); err != nil {
+			t.Fatal(err)
+		}
+		if err := put("two", pair[1]); domain.KindOf(err) != domain.Invalid || !strings.Contains(err.Error(), "/port") {
+			t.Errorf("%q beside %q: %v", pair[1], pair[0], err)
+		}
+	}
+}

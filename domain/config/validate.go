@@ -2,8 +2,10 @@ package config
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 
 	"postern/domain"
@@ -32,14 +34,19 @@ func validateEdits(edits []Edit) (f domain.Faults) {
 // validateWhole judges the configuration that the edits lead to: that every
 // reference has its target and nothing contradicts. Only what the edits can
 // have broken is looked at, so that one edit among a million stays cheap.
-func (s *Service) validateWhole(ctx context.Context, next *Snapshot, edits []Edit) (warnings domain.Faults, err error) {
+func (s *Service) validateWhole(ctx context.Context, base, next *Snapshot, c Change) (warnings domain.Faults, err error) {
 	var faults domain.Faults
-	for _, e := range edits {
+	for _, e := range c.Edits {
 		part, warn, err := s.validateInPlace(ctx, next, e)
 		if err != nil {
 			return nil, err
 		}
 		faults.Merge(e.At, part)
+		if l, isListener := e.Value.(policy.Listener); isListener && len(part) == 0 && !c.unbound {
+			if err := s.checkSocket(ctx, &faults, base, e.At, l); err != nil {
+				return nil, err
+			}
+		}
 		warnings.Merge(e.At, warn)
 	}
 	return warnings, faults.Err()
@@ -130,16 +137,46 @@ func checkDeletion(next *Snapshot, e Edit) error {
 	return nil
 }
 
+// checkSocket adds the faults of a listener whose address cannot be opened. One
+// that stays where it was has its socket, or is being tried, already.
+func (s *Service) checkSocket(ctx context.Context, f *domain.Faults, base *Snapshot, at string, l policy.Listener) error {
+	if before, exists := base.listeners[l.Name]; exists && before.AddrPort() == l.AddrPort() {
+		return nil
+	}
+	err := s.sockets.CheckBindable(ctx, l)
+	if known, ok := errors.AsType[*domain.Error](err); ok && known.Kind == domain.Invalid {
+		f.Merge(at, known.Faults)
+		return nil
+	}
+	return domain.Wrap(err, "try the address of listener %q", l.Name)
+}
+
 func checkListener(next *Snapshot, l policy.Listener) (f domain.Faults) {
 	for _, other := range next.listeners {
 		if other.Name == l.Name || other.Port != l.Port || l.Port == 0 {
 			continue
 		}
-		if other.Address == l.Address || other.Address == "" || l.Address == "" {
+		if overlap(other.Address, l.Address) {
 			f.Add("/port", "%d is taken by listener %q on %s", l.Port, other.Name, other.AddrPort())
 		}
 	}
 	return f
+}
+
+// overlap reports whether two addresses cannot have the same port: an address
+// that is empty or unspecified (0.0.0.0, ::) means all, of both families.
+func overlap(one, other string) bool {
+	a, b := parseAddr(one), parseAddr(other)
+	return a == b || a.IsUnspecified() || b.IsUnspecified()
+}
+
+// parseAddr reads the address of a listener; the empty one is unspecified.
+func parseAddr(s string) netip.Addr {
+	addr, err := netip.ParseAddr(s)
+	if err != nil {
+		return netip.IPv6Unspecified()
+	}
+	return addr.Unmap()
 }
 
 func checkAccess(next *Snapshot, t policy.HostAccessTable) (faults, warnings domain.Faults) {

@@ -32,6 +32,12 @@ var shapes = map[string]shape{
 		failures:   []int{404},
 		unchanged:  true,
 	},
+	// Reads what always exists.
+	"tagged": {
+		parameters: []string{"IfNoneMatch"},
+		headers:    []string{"ETag"},
+		unchanged:  true,
+	},
 	"replace": {
 		parameters: []string{"Wait", "IfMatch", "IfNoneMatch", "ChangeComment"},
 		headers:    []string{"ETag", "Revision-Committed", "Revision-Applied"},
@@ -70,6 +76,11 @@ var shapes = map[string]shape{
 	"match": {
 		parameters: []string{"IfMatch"},
 		failures:   []int{404, 409, 412},
+	},
+	// Changes what is no configuration, on a condition.
+	"conditional": {
+		parameters: []string{"IfMatch"},
+		failures:   []int{412},
 	},
 	// A POST with a body that only asks a question.
 	"ask": {

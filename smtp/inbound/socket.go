@@ -10,6 +10,7 @@ import (
 	"syscall"
 	"time"
 
+	"postern/domain"
 	"postern/domain/policy"
 )
 
@@ -29,6 +30,27 @@ func Listen(ctx context.Context, l policy.Listener) (*Socket, error) {
 	}
 	s := &Socket{listener: listener.(*net.TCPListener)}
 	return s, s.SetQueue(l.TCPQueue)
+}
+
+// CheckBindable opens the address of a listener and closes it again. Where that
+// fails it returns an Invalid error whose fault names the port or the address;
+// Unavailable where the reason is neither.
+func CheckBindable(ctx context.Context, l policy.Listener) error {
+	var faults domain.Faults
+	socket, err := Listen(ctx, l)
+	switch {
+	case err == nil:
+		return socket.Close()
+	case errors.Is(err, syscall.EADDRINUSE):
+		faults.Add("/port", "%d is in use on this machine: choose another one, or stop the program that has it", l.Port)
+	case errors.Is(err, syscall.EACCES):
+		faults.Add("/port", "%d is reserved by the system: the gateway may not open it", l.Port)
+	case errors.Is(err, syscall.EADDRNOTAVAIL), errors.Is(err, syscall.EAFNOSUPPORT), errors.Is(err, syscall.EINVAL):
+		faults.Add("/address", "%q is no address of this machine", l.Address)
+	default:
+		return &domain.Error{Kind: domain.Unavailable, Detail: "the address cannot be tried now", Err: err}
+	}
+	return faults.Err()
 }
 
 // SetQueue sets how many connections may wait to be accepted (B11).

@@ -46,7 +46,7 @@ func (r *rig) limit(control policy.DestinationControl) {
 	if control.Pattern, err = mailaddr.ParseHostPattern(limitedDomain); err != nil {
 		r.t.Fatal(err)
 	}
-	service, err := config.NewService(r.t.Context(), oneControl{control}, nil, nil, new(event.Bus), time.Now)
+	service, err := config.NewService(r.t.Context(), config.Dependencies{Store: oneControl{control}, Bus: new(event.Bus), Now: time.Now})
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -15,6 +15,7 @@ import (
 	"postern/domain"
 	"postern/domain/config"
 	"postern/domain/event"
+	"postern/domain/policy"
 )
 
 // Memory is a store in memory. The zero value is empty.
@@ -182,11 +183,19 @@ func (c Certificates) CheckUsable(_ context.Context, id string) (string, error) 
 	return "", domain.E(domain.Invalid, "there is no usable certificate %q", id)
 }
 
+// Sockets answers config.Sockets: every address is free.
+type Sockets struct{}
+
+// CheckBindable is [config.Sockets.CheckBindable].
+func (Sockets) CheckBindable(context.Context, policy.Listener) error { return nil }
+
 // Service returns a service on the store, whose active certificate is good.
 func Service(tb testing.TB, store *Memory, certificates Certificates) *config.Service {
 	tb.Helper()
 	now := func() time.Time { return time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC) }
-	s, err := config.NewService(context.Background(), store, store, certificates, new(event.Bus), now)
+	s, err := config.NewService(context.Background(), config.Dependencies{
+		Store: store, History: store, Certificates: certificates, Sockets: Sockets{}, Bus: new(event.Bus), Now: now,
+	})
 	if err != nil {
 		tb.Fatal(err)
 	}
