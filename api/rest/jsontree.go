@@ -174,6 +174,47 @@ func escapePointer(key string) string {
 	return strings.NewReplacer("~", "~0", "/", "~1").Replace(key)
 }
 
+// without returns the value as JSON, with null in the place of what is at fault.
+func (n jsonNode) without(faults domain.Faults) []byte {
+	if len(faults) == 0 {
+		return n.raw
+	}
+	bad := make(map[string]bool, len(faults))
+	for _, fault := range faults {
+		bad[fault.Pointer] = true
+	}
+	return n.appendWithout(nil, bad, "")
+}
+
+func (n jsonNode) appendWithout(out []byte, bad map[string]bool, at string) []byte {
+	switch {
+	case bad[at]:
+		return append(out, "null"...)
+	case n.kind == jsonObject:
+		out = append(out, '{')
+		for i, key := range n.keys {
+			out = append(append(separated(out, i), mustJSON(key)...), ':')
+			out = n.items[i].appendWithout(out, bad, at+"/"+escapePointer(key))
+		}
+		return append(out, '}')
+	case n.kind == jsonArray:
+		out = append(out, '[')
+		for i, item := range n.items {
+			out = item.appendWithout(separated(out, i), bad, at+"/"+strconv.Itoa(i))
+		}
+		return append(out, ']')
+	}
+	return append(out, n.raw...)
+}
+
+// separated adds the comma before all members but the first.
+func separated(out []byte, i int) []byte {
+	if i == 0 {
+		return out
+	}
+	return append(out, ',')
+}
+
 // faultList collects faults within bounds: a hostile body must not make a reply
 // many times its size.
 type faultList struct {

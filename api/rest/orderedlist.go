@@ -49,7 +49,7 @@ func (l orderedList[M]) get(c echo.Context) error {
 // put creates or replaces a member. One that does not say its name gets that of
 // the path.
 func (l orderedList[M]) put(c echo.Context) error {
-	member, err := readJSON[M](c)
+	member, faults, err := readParts[M](c)
 	if err != nil {
 		return err
 	}
@@ -57,7 +57,7 @@ func (l orderedList[M]) put(c echo.Context) error {
 		if name := l.nameOf(&member); *name == "" {
 			*name = e.name
 		}
-		return e.put(member)
+		return e.put(member, faults)
 	})
 }
 
@@ -71,11 +71,11 @@ func (l orderedList[M]) patch(c echo.Context) error {
 		if !e.found {
 			return e.notFound()
 		}
-		patched, err := mergePatch(e.member(), patch)
+		patched, faults, err := mergePatch(e.member(), patch)
 		if err != nil {
 			return err
 		}
-		return e.put(patched)
+		return e.put(patched, faults)
 	})
 }
 
@@ -119,7 +119,7 @@ func (l orderedList[M]) changeOnce(c echo.Context, alter func(*memberEdit[M]) er
 		return err
 	}
 	result, err := l.api.commit(c, config.Edit{
-		Kind: l.kind, Key: e.key, Value: l.close(e.key, e.members), IfMatch: e.itemTag,
+		Kind: l.kind, Key: e.key, Value: l.close(e.key, e.members), IfMatch: e.itemTag, Faults: e.faults,
 	})
 	if domain.KindOf(err) == domain.Stale {
 		return errListMoved
@@ -139,6 +139,7 @@ type memberEdit[M any] struct {
 	at           int // place of the member; where it is missing, its place to be
 	found        bool
 	deleted      bool
+	faults       domain.Faults // of type, relative to the item
 }
 
 func (l orderedList[M]) edit(c echo.Context) (*memberEdit[M], error) {
@@ -177,7 +178,9 @@ func (e *memberEdit[M]) etag() string {
 	return config.ETagOf(mustJSON(e.member()))
 }
 
-func (e *memberEdit[M]) put(member M) error {
+func (e *memberEdit[M]) put(member M, faults domain.Faults) error {
+	e.faults = nil
+	e.faults.Merge(e.prefix(), faults)
 	if *e.list.nameOf(&member) != e.name {
 		return domain.Faults{{Pointer: "/name", Message: "is not the name in the path"}}.Err()
 	}
@@ -189,6 +192,9 @@ func (e *memberEdit[M]) put(member M) error {
 	e.members = members
 	return nil
 }
+
+// prefix leads to the member within the document of the item.
+func (e *memberEdit[M]) prefix() string { return e.list.pointer + "/" + strconv.Itoa(e.at) }
 
 func (e *memberEdit[M]) reply(c echo.Context, result config.Result) error {
 	if e.deleted {
@@ -218,7 +224,7 @@ func (e *memberEdit[M]) relativeFaults(err error) error {
 // relative makes pointers below the member relative to it. What is about another
 // part of the list, perhaps because of this member, says where in words.
 func (e *memberEdit[M]) relative(faults domain.Faults) (relative domain.Faults) {
-	prefix := e.list.pointer + "/" + strconv.Itoa(e.at)
+	prefix := e.prefix()
 	for _, fault := range faults {
 		rest, within := strings.CutPrefix(fault.Pointer, prefix)
 		if !within || (rest != "" && rest[0] != '/') {

@@ -1,7 +1,9 @@
 package rest
 
 import (
+	"cmp"
 	"encoding/json"
+	"errors"
 
 	jsonpatch "github.com/evanphx/json-patch/v5"
 
@@ -9,16 +11,22 @@ import (
 )
 
 // mergePatch applies a JSON merge patch (RFC 7396) to a document of the API and
-// judges patch and result as strictly as a whole document.
-func mergePatch[T any](current T, patch []byte) (T, error) {
-	if err := checkPatch[T](patch); err != nil {
-		return current, err
+// judges patch and result as strictly as a whole document. Faults of type are
+// returned beside the value, as decodeParts does.
+func mergePatch[T any](current T, patch []byte) (T, domain.Faults, error) {
+	refusal := checkPatch[T](patch)
+	if _, malformed := errors.AsType[*malformedError](refusal); malformed {
+		return current, nil, refusal
 	}
 	patched, err := jsonpatch.MergePatch(mustJSON(current), patch)
 	if err != nil {
-		return current, &domain.Error{Kind: domain.Invalid, Detail: "the patch cannot be applied", Err: err}
+		return current, nil, cmp.Or(refusal, error(&domain.Error{Kind: domain.Invalid, Detail: "the patch cannot be applied", Err: err}))
 	}
-	return decodeStrict[T](patched)
+	value, faults, err := decodeParts[T](patched)
+	if err == nil && len(faults) == 0 {
+		err = refusal
+	}
+	return value, faults, err
 }
 
 // mustJSON marshals a value of our own types, which cannot fail.

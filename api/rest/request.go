@@ -32,6 +32,17 @@ func readJSON[T any](c echo.Context) (T, error) {
 	return decodeStrict[T](data)
 }
 
+// readParts is readJSON for callers who judge also what can be read beside
+// faults of type (see decodeParts).
+func readParts[T any](c echo.Context) (T, domain.Faults, error) {
+	data, err := readBody(c, mediaJSON)
+	if err != nil {
+		var none T
+		return none, nil, err
+	}
+	return decodeParts[T](data)
+}
+
 // readBody reads a body of one of the media types, up to the limit.
 func readBody(c echo.Context, mediaTypes ...string) ([]byte, error) {
 	r := c.Request()

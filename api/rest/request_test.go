@@ -97,9 +97,9 @@ func TestMergePatch(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			want := current
 			tt.change(&want)
-			got, err := mergePatch(current, []byte(tt.patch))
-			if err != nil {
-				t.Fatal(err)
+			got, faults, err := mergePatch(current, []byte(tt.patch))
+			if err != nil || len(faults) > 0 {
+				t.Fatal(err, faults)
 			}
 			a, b := mustJSON(want), mustJSON(got)
 			if diff := cmp.Diff(string(a), string(b)); diff != "" {
@@ -107,7 +107,7 @@ func TestMergePatch(t *testing.T) {
 			}
 		})
 	}
-	if _, err := mergePatch(current, []byte(`{"name":null}`)); err == nil {
+	if _, faults, err := mergePatch(current, []byte(`{"name":null}`)); err == nil && len(faults) == 0 {
 		t.Error("a patch may not delete what is required")
 	}
 }
@@ -118,8 +118,8 @@ func FuzzMergePatch(f *testing.F) {
 	}
 	current := patchable()
 	f.Fuzz(func(t *testing.T, patch []byte) {
-		got, err := mergePatch(current, patch)
-		if err == nil && got.Name == "" {
+		got, faults, err := mergePatch(current, patch)
+		if err == nil && len(faults) == 0 && got.Name == "" {
 			t.Errorf("%s deletes what is required", patch)
 		}
 	})

@@ -41,9 +41,14 @@ type resource[T any] struct {
 	seal func(ctx context.Context, document T, current config.Value) (T, error)
 }
 
-// value makes the domain's value of a document.
-func (r resource[T]) value(c echo.Context, key string, document T, current config.Value) (config.Value, error) {
+// value makes the domain's value of a document. No secret is sealed out of a
+// document with faults of type, which cannot be committed; what remains of it is
+// not judged then.
+func (r resource[T]) value(c echo.Context, key string, document T, faults domain.Faults, current config.Value) (config.Value, error) {
 	if r.seal != nil {
+		if err := faults.Err(); err != nil {
+			return nil, err
+		}
 		var err error
 		if document, err = r.seal(c.Request().Context(), document, current); err != nil {
 			return nil, err
@@ -108,7 +113,7 @@ func (r resource[T]) put(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	document, err := readJSON[T](c)
+	document, faults, err := readParts[T](c)
 	if err != nil {
 		return err
 	}
@@ -117,11 +122,11 @@ func (r resource[T]) put(c echo.Context) error {
 	if err != nil && domain.KindOf(err) != domain.NotFound {
 		return err
 	}
-	edit := config.Edit{Kind: r.kind, Key: key}
+	edit := config.Edit{Kind: r.kind, Key: key, Faults: faults}
 	if edit.IfMatch, edit.IfNoneMatch, err = preconditions(c, current.ETag, exists); err != nil {
 		return err
 	}
-	if edit.Value, err = r.value(c, key, document, stored); err != nil {
+	if edit.Value, err = r.value(c, key, document, faults, stored); err != nil {
 		return err
 	}
 	if exists {
@@ -167,12 +172,12 @@ func (r resource[T]) patchOnce(c echo.Context, key string, patch []byte) error {
 	if _, _, err := preconditions(c, item.ETag, true); err != nil {
 		return err
 	}
-	document, err := mergePatch(r.show(value), patch)
+	document, faults, err := mergePatch(r.show(value), patch)
 	if err != nil {
 		return err
 	}
-	edit := config.Edit{Kind: r.kind, Key: key, IfMatch: item.ETag}
-	if edit.Value, err = r.value(c, key, document, value); err != nil {
+	edit := config.Edit{Kind: r.kind, Key: key, IfMatch: item.ETag, Faults: faults}
+	if edit.Value, err = r.value(c, key, document, faults, value); err != nil {
 		return err
 	}
 	return r.write(c, edit, http.StatusOK)

@@ -44,19 +44,35 @@ func (e *malformedError) Error() string {
 // OpenAPI generator reads too; a field whose absence means something is a
 // pointer.
 func decodeStrict[T any](data []byte) (T, error) {
-	var value T
+	value, faults, err := decodeParts[T](data)
+	if err == nil {
+		err = faults.Err()
+	}
+	return value, err
+}
+
+// decodeParts is decodeStrict for callers who judge what could be read beside
+// what could not: faults of type are returned with the value, which is zero at
+// their places. Where nothing can be made of the rest, they are the error.
+func decodeParts[T any](data []byte) (value T, faults domain.Faults, err error) {
 	node, syntax := parseTree(data)
 	check := typeChecker{malformed: len(syntax) > 0, faults: faultList{syntax}}
 	if node.raw != nil {
 		check.value(node, reflect.TypeFor[T](), "")
 	}
-	if err := check.err(); err != nil {
-		return value, err
+	faults = check.faults.list
+	whole := slices.ContainsFunc(faults, func(f domain.Fault) bool { return f.Pointer == "" })
+	if check.malformed || whole {
+		return value, nil, check.err()
 	}
-	if err := json.Unmarshal(data, &value); err != nil {
-		return value, &domain.Error{Kind: domain.Invalid, Detail: "the body does not fit this resource", Err: err}
+	err = json.Unmarshal(node.without(faults), &value)
+	switch {
+	case err == nil:
+		return value, faults, nil
+	case len(faults) > 0:
+		return value, nil, faults.Err()
 	}
-	return value, nil
+	return value, nil, &domain.Error{Kind: domain.Invalid, Detail: "the body does not fit this resource", Err: err}
 }
 
 // checkPatch judges a JSON merge patch (RFC 7396) for documents of type T, where

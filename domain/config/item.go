@@ -65,6 +65,10 @@ type Edit struct {
 	IfMatch string
 	// IfNoneMatch asks that the item does not exist yet.
 	IfNoneMatch bool
+	// Faults are what was found at fault with the value already, in reading it;
+	// what could not be read is zero in it. An edit with faults never commits,
+	// but the rest of its value is judged too.
+	Faults domain.Faults
 	// At is put before the pointers of the edit's faults: where the value
 	// stands in the document that the caller sent.
 	At string

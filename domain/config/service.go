@@ -131,15 +131,16 @@ type work struct {
 }
 
 // prepare validates the change as a whole and compiles it: a configuration that
-// cannot be used never commits.
+// cannot be used never commits. Where a value is at fault by itself, the whole is
+// judged without it, so that all faults are reported at once.
 func (s *Service) prepare(ctx context.Context, base *Snapshot, c Change, current map[Ref]Item) (work, error) {
-	faults := validateEdits(c.Edits)
-	if err := faults.Err(); err != nil {
-		return work{}, err
-	}
+	values := validateEdits(c.Edits)
 	builder := base.succeed()
 	w := work{result: Result{Revision: base.Revision}}
-	for _, e := range c.Edits {
+	for i, e := range c.Edits {
+		if len(values[i]) > 0 {
+			continue
+		}
 		item, err := s.write(builder, &w, e, current[e.Ref()], base.Revision+1)
 		if err != nil {
 			return work{}, err
@@ -147,7 +148,7 @@ func (s *Service) prepare(ctx context.Context, base *Snapshot, c Change, current
 		w.result.Items = append(w.result.Items, item)
 	}
 	w.next = builder.done(base.Revision + 1)
-	warnings, err := s.validateWhole(ctx, base, w.next, c)
+	warnings, err := s.validateWhole(ctx, base, w.next, c, values)
 	if err != nil {
 		return work{}, err
 	}

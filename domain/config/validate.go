@@ -1,52 +1,93 @@
 package config
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 
 	"postern/domain"
 	"postern/domain/policy"
 )
 
-// validateEdits judges each value by itself.
-func validateEdits(edits []Edit) (f domain.Faults) {
-	for _, e := range edits {
-		handling, known := kindOf(e.Kind, e.Key)
-		switch {
-		case !known:
-			f.Add(e.At, "there is no %s %q", words(e.Kind), e.Key)
-		case e.Value == nil && e.Kind == KindSettings:
-			f.Add(e.At, "settings cannot be deleted; write their default values instead")
-		case e.Value != nil:
-			f.Merge(e.At, e.Value.Validate())
-			if handling.key != nil && handling.key(e.Value) != e.Key {
-				f.Add(e.At, "is about %q, but was written to %q", handling.key(e.Value), e.Key)
-			}
+// validateEdits judges each value by itself and returns the faults by edit,
+// relative to it.
+func validateEdits(edits []Edit) []domain.Faults {
+	faults := make([]domain.Faults, len(edits))
+	for i, e := range edits {
+		faults[i] = slices.Concat(e.Faults, e.unread(e.validate()))
+	}
+	return faults
+}
+
+func (e Edit) validate() (f domain.Faults) {
+	handling, known := kindOf(e.Kind, e.Key)
+	switch {
+	case !known:
+		f.Add("", "there is no %s %q", words(e.Kind), e.Key)
+	case e.Value == nil && e.Kind == KindSettings:
+		f.Add("", "settings cannot be deleted; write their default values instead")
+	case e.Value != nil:
+		f = e.Value.Validate()
+		if handling.key != nil && handling.key(e.Value) != e.Key {
+			f.Add("", "is about %q, but was written to %q", handling.key(e.Value), e.Key)
 		}
 	}
 	return f
 }
 
+// unread drops the faults of what could not be read: those at a known fault, below
+// it, and at what it is a part of.
+func (e Edit) unread(faults domain.Faults) domain.Faults {
+	return slices.DeleteFunc(faults, func(f domain.Fault) bool {
+		return slices.ContainsFunc(e.Faults, func(known domain.Fault) bool {
+			return within(known.Pointer, f.Pointer) || within(f.Pointer, known.Pointer)
+		})
+	})
+}
+
+// within reports whether the second JSON pointer is the first or leads below it.
+func within(pointer, below string) bool {
+	rest, ok := strings.CutPrefix(below, pointer)
+	return ok && (rest == "" || rest[0] == '/')
+}
+
+// judgeable reports whether the edit can be judged in a configuration that lacks
+// the edits with faults of their own: none of the others may be missing in it.
+func judgeable(values []domain.Faults, i int) bool {
+	for j, faults := range values {
+		if j != i && len(faults) > 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // validateWhole judges the configuration that the edits lead to: that every
 // reference has its target and nothing contradicts. Only what the edits can
-// have broken is looked at, so that one edit among a million stays cheap.
-func (s *Service) validateWhole(ctx context.Context, base, next *Snapshot, c Change) (warnings domain.Faults, err error) {
+// have broken is looked at, so that one edit among a million stays cheap. values
+// are the faults that each edit has by itself.
+func (s *Service) validateWhole(ctx context.Context, base, next *Snapshot, c Change, values []domain.Faults) (warnings domain.Faults, err error) {
 	var faults domain.Faults
-	for _, e := range c.Edits {
+	for i, e := range c.Edits {
+		faults.Merge(e.At, values[i])
+	}
+	for i, e := range c.Edits {
+		if _, known := kindOf(e.Kind, e.Key); !known || !judgeable(values, i) {
+			continue
+		}
 		part, warn, err := s.validateInPlace(ctx, next, e)
+		if l, isListener := e.Value.(policy.Listener); err == nil && isListener && !c.unbound && len(part)+len(values[i]) == 0 {
+			err = s.checkSocket(ctx, &part, base, l)
+		}
 		if err != nil {
-			return nil, err
+			return nil, cmp.Or(faults.Err(), err)
 		}
-		faults.Merge(e.At, part)
-		if l, isListener := e.Value.(policy.Listener); isListener && len(part) == 0 && !c.unbound {
-			if err := s.checkSocket(ctx, &faults, base, e.At, l); err != nil {
-				return nil, err
-			}
-		}
+		faults.Merge(e.At, e.unread(part))
 		warnings.Merge(e.At, warn)
 	}
 	return warnings, faults.Err()
@@ -139,13 +180,13 @@ func checkDeletion(next *Snapshot, e Edit) error {
 
 // checkSocket adds the faults of a listener whose address cannot be opened. One
 // that stays where it was has its socket, or is being tried, already.
-func (s *Service) checkSocket(ctx context.Context, f *domain.Faults, base *Snapshot, at string, l policy.Listener) error {
+func (s *Service) checkSocket(ctx context.Context, f *domain.Faults, base *Snapshot, l policy.Listener) error {
 	if before, exists := base.listeners[l.Name]; exists && before.AddrPort() == l.AddrPort() {
 		return nil
 	}
 	err := s.sockets.CheckBindable(ctx, l)
 	if known, ok := errors.AsType[*domain.Error](err); ok && known.Kind == domain.Invalid {
-		f.Merge(at, known.Faults)
+		f.Merge("", known.Faults)
 		return nil
 	}
 	return domain.Wrap(err, "try the address of listener %q", l.Name)

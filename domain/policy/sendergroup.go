@@ -48,6 +48,9 @@ func (t HostAccessTable) Validate() (f domain.Faults) {
 			f.Add(at+"/policy", "is required: the name of a mail flow policy")
 		}
 		for j, s := range g.Senders {
+			if s.Pattern == (mailaddr.SenderPattern{}) {
+				f.Add(fmt.Sprintf("%s/senders/%d/pattern", at, j), "is required: an address, a network or a name")
+			}
 			checkText(&f, fmt.Sprintf("%s/senders/%d/comment", at, j), s.Comment)
 		}
 	}

@@ -118,3 +118,12 @@ func BenchmarkWarningsOf100000(b *testing.B) {
 		}
 	}
 }
+
+// Without its pattern an entry could be stored, but not read again.
+func TestSenderNeedsAPattern(t *testing.T) {
+	hosts := table(t, "192.0.2.1")
+	hosts.Groups[0].Senders = append(hosts.Groups[0].Senders, Sender{Comment: "nobody"})
+	if f := hosts.Validate(); len(f) != 1 || f[0].Pointer != "/sender_groups/0/senders/1/pattern" {
+		t.Errorf("faults %v", f)
+	}
+}
