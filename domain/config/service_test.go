@@ -434,8 +434,13 @@ func TestLongestSuffixWins(t *testing.T) { // B21
 
 func TestAllAddressesOverlapEveryAddress(t *testing.T) {
 	for _, pair := range [][2]string{
-		{"127.0.0.1", "0.0.0.0"}, {"127.0.0.1", "::"}, {"127.0.0.1", ""}, {"::1", "0.0.0.0"}, {"", "::"},
-		{"127.0.0.1", "::ffff:127.0.0.1"}, {"0.0.0.0", "127.0.0.1"},
+		{"127.0.0.1", "0.0.0.0"},
+		{"127.0.0.1", "::"},
+		{"127.0.0.1", ""},
+		{"::1", "0.0.0.0"},
+		{"", "::"},
+		{"127.0.0.1", "::ffff:127.0.0.1"},
+		{"0.0.0.0", "127.0.0.1"},
 	} {
 		s, _ := configtest.Seeded(t)
 		put := func(name, address string) error {
