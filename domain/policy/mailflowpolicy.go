@@ -12,7 +12,7 @@ type FlowAction string
 
 // The actions of a mail flow policy.
 const (
-	ActionAccept    FlowAction = "accept"     // hosted domains (public) or nothing (private)
+	ActionAccept    FlowAction = "accept"     // mail for hosted domains
 	ActionRelay     FlowAction = "relay"      // any recipient
 	ActionReject    FlowAction = "reject"     // 554 banner
 	ActionTCPRefuse FlowAction = "tcp_refuse" // the connection is closed unanswered
