@@ -47,7 +47,6 @@ func (a *API) operations() []operation {
 		a.settingsOperations(),
 		a.requireTLSSettingsOperations(),
 		a.contentFiltersOperations(),
-		a.coreProfilesOperations(),
 		a.inspectionSettingsOperations(),
 		a.noTLSHostsOperations(),
 		a.certificatesOperations(),

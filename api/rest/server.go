@@ -118,7 +118,6 @@ type API struct {
 	requireTLSSettings   resource[RequireTLSSettings]
 	contentFilters       resource[ContentFilters]
 	contentFilterMembers orderedList[ContentFilter]
-	coreProfiles         resource[CoreProfile]
 	inspectionSettings   resource[InspectionSettings]
 
 	measure func(operation string, status int, took time.Duration)
@@ -168,7 +167,6 @@ func (a *API) makeResources() {
 	a.requireTLSSettings = newRequireTLSSettings(a)
 	a.contentFilters = newContentFilters(a)
 	a.contentFilterMembers = newContentFilterMembers(a)
-	a.coreProfiles = newCoreProfiles(a)
 	a.inspectionSettings = newInspectionSettings(a)
 }
 

@@ -48,8 +48,6 @@ func kindOf(k Kind, key string) (kind, bool) {
 		return kind{decodeAs[policy.AlertRecipient], keyBy(func(r policy.AlertRecipient) string { return r.Name }), compileAlertRecipient}, true
 	case KindContentFilters:
 		return kind{decodeAs[policy.ContentFilters], func(Value) string { return ContentFiltersKey }, compileContentFilters}, true
-	case KindCoreProfile:
-		return kind{decodeAs[policy.CoreProfile], keyBy(func(p policy.CoreProfile) string { return p.Name }), compileCoreProfile}, true
 	}
 	return kind{}, false
 }

@@ -24,7 +24,6 @@ type Snapshot struct {
 	anchors      map[string]policy.TrustAnchor
 	profiles     map[string]policy.ServerProfile
 	recipients   map[string]policy.AlertRecipient
-	cores        map[string]policy.CoreProfile
 	domains      table[mailaddr.DomainName, struct{}]
 	controls     hostTable[policy.DestinationControl]
 	routes       hostTable[policy.Route]
@@ -92,10 +91,13 @@ func (s *Snapshot) AlertRecipients() []policy.AlertRecipient {
 	return list
 }
 
-// CoreProfile returns a core profile by name (B34).
+// CoreProfile returns a server profile of type core by name (B34).
 func (s *Snapshot) CoreProfile(name string) (policy.CoreProfile, bool) {
-	p, ok := s.cores[name]
-	return p, ok
+	p, ok := s.profiles[name]
+	if !ok || p.Type != policy.ServerCore {
+		return policy.CoreProfile{}, false
+	}
+	return policy.CoreProfile(p), true
 }
 
 // FlowPolicy returns a mail flow policy as the listener applies it: what it

@@ -117,8 +117,6 @@ func (s *Service) validateInPlace(ctx context.Context, next *Snapshot, e Edit) (
 		faults, warnings = checkRoute(next, v), v.Warnings()
 	case policy.ServerProfile:
 		faults, warnings = checkServerProfile(next, v), v.Warnings()
-	case policy.CoreProfile:
-		warnings = v.Warnings()
 	case policy.InspectionSettings:
 		faults, warnings = checkInspection(next, v), v.Warnings()
 	case policy.STARTTLSEntry:
@@ -161,9 +159,6 @@ func checkDeletion(next *Snapshot, e Edit) error {
 	}
 	if e.Kind == KindServerProfile {
 		return checkProfileUnused(next, e.Key)
-	}
-	if e.Kind == KindCoreProfile && next.Settings.Inspection.Profile == e.Key {
-		return domain.E(domain.Conflict, "core profile %q is used by the inspection settings", e.Key)
 	}
 	if e.Kind != KindMailFlowPolicy {
 		return nil
@@ -263,8 +258,8 @@ func warnClientCertificates(next *Snapshot, p policy.FlowParameters) (f domain.F
 
 // checkInspection holds the inspection settings against the profiles there are.
 func checkInspection(next *Snapshot, s policy.InspectionSettings) (f domain.Faults) {
-	if _, ok := next.cores[s.Profile]; !ok && s.Profile != "" {
-		f.Add("/profile", "there is no core profile %q: make it first", s.Profile)
+	if s.Profile != "" {
+		checkReference(&f, next, "/profile", s.Profile, policy.ServerCore)
 	}
 	return f
 }
