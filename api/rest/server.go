@@ -51,6 +51,7 @@ type Config struct {
 	TLSReports        TLSReports
 	Secrets           config.Secrets
 	Alerts            Alerts
+	Challenges        Challenges
 	// Listeners returns how the listeners are doing, sorted by name.
 	Listeners func() []ListenerStatus
 	// ExplainDestination and ExplainClient say what would happen, without doing
@@ -89,6 +90,7 @@ type API struct {
 	destinations      Destinations
 	reports           TLSReports
 	alerts            Alerts
+	challenges        Challenges
 	secrets           config.Secrets
 	listenerStatus    func() []ListenerStatus
 	explainDomain     func(context.Context, mailaddr.DomainName) probe.Destination
@@ -120,6 +122,8 @@ type API struct {
 	contentFilterMembers orderedList[ContentFilter]
 	coreProfiles         resource[CoreProfile]
 	inspectionSettings   resource[InspectionSettings]
+	publicWebSettings    resource[PublicWebSettings]
+	managementSettings   resource[ManagementSettings]
 
 	measure func(operation string, status int, took time.Duration)
 	rates   *rateLimiter
@@ -134,6 +138,7 @@ func New(c Config) *API {
 		certificates: c.Certificates, certificateWriter: c.CertificateWriter,
 		tokens: c.Tokens, administrators: c.Administrators,
 		messages: c.Messages, messageActor: c.MessageActor, oneHour: c.OneHourList, alerts: c.Alerts,
+		challenges:   c.Challenges,
 		destinations: c.Destinations, reports: c.TLSReports,
 		listenerStatus: c.Listeners, explainDomain: c.ExplainDestination, explainClient: c.ExplainClient,
 		explainMessage: c.ExplainMessage, verify: c.Verify, notReady: c.NotReady,
@@ -170,6 +175,8 @@ func (a *API) makeResources() {
 	a.contentFilterMembers = newContentFilterMembers(a)
 	a.coreProfiles = newCoreProfiles(a)
 	a.inspectionSettings = newInspectionSettings(a)
+	a.publicWebSettings = newPublicWebSettings(a)
+	a.managementSettings = newManagementSettings(a)
 }
 
 // Handler returns the API as a handler for every path that it has; all other
