@@ -51,6 +51,7 @@ type Config struct {
 	TLSReports        TLSReports
 	Secrets           config.Secrets
 	Alerts            Alerts
+	Challenges        Challenges
 	// Listeners returns how the listeners are doing, sorted by name.
 	Listeners func() []ListenerStatus
 	// ExplainDestination and ExplainClient say what would happen, without doing
@@ -89,6 +90,7 @@ type API struct {
 	destinations      Destinations
 	reports           TLSReports
 	alerts            Alerts
+	challenges        Challenges
 	secrets           config.Secrets
 	listenerStatus    func() []ListenerStatus
 	explainDomain     func(context.Context, mailaddr.DomainName) probe.Destination
@@ -119,6 +121,8 @@ type API struct {
 	contentFilters       resource[ContentFilters]
 	contentFilterMembers orderedList[ContentFilter]
 	inspectionSettings   resource[InspectionSettings]
+	publicWebSettings    resource[PublicWebSettings]
+	managementSettings   resource[ManagementSettings]
 
 	measure func(operation string, status int, took time.Duration)
 	rates   *rateLimiter
@@ -133,6 +137,7 @@ func New(c Config) *API {
 		certificates: c.Certificates, certificateWriter: c.CertificateWriter,
 		tokens: c.Tokens, administrators: c.Administrators,
 		messages: c.Messages, messageActor: c.MessageActor, oneHour: c.OneHourList, alerts: c.Alerts,
+		challenges:   c.Challenges,
 		destinations: c.Destinations, reports: c.TLSReports,
 		listenerStatus: c.Listeners, explainDomain: c.ExplainDestination, explainClient: c.ExplainClient,
 		explainMessage: c.ExplainMessage, verify: c.Verify, notReady: c.NotReady,
@@ -168,6 +173,8 @@ func (a *API) makeResources() {
 	a.contentFilters = newContentFilters(a)
 	a.contentFilterMembers = newContentFilterMembers(a)
 	a.inspectionSettings = newInspectionSettings(a)
+	a.publicWebSettings = newPublicWebSettings(a)
+	a.managementSettings = newManagementSettings(a)
 }
 
 // Handler returns the API as a handler for every path that it has; all other

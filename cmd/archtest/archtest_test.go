@@ -66,6 +66,7 @@ var importTable = []importRow{
 
 	// The edges call the domain and do not know each other.
 	{pkg: "api/ops/...", may: []string{"domain/...", "openapi", "api/ops/..."}},
+	{pkg: "api/web/...", may: []string{"domain/...", "api/web/..."}},
 	{pkg: "api/rest/...", may: []string{"domain/...", "openapi", "api/rest/..."}},
 	{pkg: "api/wellknown/...", may: []string{"domain/...", "openapi", "api/wellknown/...", "smtp/mtasts"}},
 	{pkg: "api/xmlrpc/...", may: []string{"domain/...", "openapi", "api/xmlrpc/..."}},

@@ -72,6 +72,7 @@ type App struct {
 	inspector    *scan.Inspector
 	queue        *queue.Queue
 	alerts       alerts
+	web          websites
 	engine       *smtp.Engine
 	registry     *prometheus.Registry
 	management   *http.Server
@@ -91,7 +92,7 @@ func New(ctx context.Context, options Options) (_ *App, err error) {
 		}
 	}()
 	for _, step := range []func(context.Context) error{
-		a.openDatabase, a.listenManagement, a.makeConfiguration, a.makeOutbound, a.makeInspection, a.makeInbound,
+		a.openDatabase, a.listenManagement, a.makeConfiguration, a.makeOutbound, a.makeInspection, a.makeInbound, a.makeWeb,
 		a.makeManagement, a.ensureAdministrator, // last: a start that fails must not use up the token
 	} {
 		if err := step(ctx); err != nil {
@@ -234,12 +235,13 @@ func (a *App) makeInbound(context.Context) error {
 }
 
 // follow puts those parts of a snapshot into force that are not listeners.
-func (a *App) follow(snapshot *config.Snapshot) {
+func (a *App) follow(ctx context.Context, snapshot *config.Snapshot) []config.Problem {
 	a.resolver.follow(snapshot)
 	if a.trust.follow(snapshot) {
 		a.deliverer.CloseIdle() // what was verified under other anchors serves no longer
 		a.inspector.Forget()
 	}
+	return a.followWeb(ctx, snapshot)
 }
 
 func (a *App) makeManagement(context.Context) error {
@@ -254,10 +256,12 @@ func (a *App) makeManagement(context.Context) error {
 		Listeners: a.listenerStatus, ExplainDestination: a.deliverer.Explain, ExplainClient: a.engine.ExplainClient,
 		ExplainMessage: a.deliverer.ExplainMessage, Verify: outbound.NewVerifier(a.deliverer).Verify,
 		Measure: ops.NewRequestMeter(a.registry).Measure, NotReady: a.notReady, Alerts: a.alerts.service,
+		Challenges: a.web.challenges,
 	})
 	calls := xmlrpc.NewServer(xmlrpc.Services{
 		Version: version(), Authenticator: a.accounts, Configuration: a.config,
 		CertificateReader: a.certificates, CertificateWriter: a.certificates,
+		Challenges: a.web.challenges,
 	}, a.logger, time.Now)
 	a.registerMetrics()
 	mux := http.NewServeMux()
@@ -265,7 +269,7 @@ func (a *App) makeManagement(context.Context) error {
 	mux.Handle("/RPC2", calls)
 	mux.Handle("/xmlrpc", calls)
 	ops.Register(mux, ops.Config{Gatherer: a.registry, NotReady: a.notReady})
-	a.management = rest.NewServer(mux, a.logger)
+	a.management, a.web.management = rest.NewServer(mux, a.logger), mux
 	return nil
 }
 
@@ -334,6 +338,7 @@ func (a *App) Start(ctx context.Context) {
 		}
 	}()
 	a.onStop(a.management.Shutdown)
+	a.onStop(a.web.endpoints.Stop)
 }
 
 // Stop ends the gateway: the API first, then the inbound side, then deliveries,

@@ -62,6 +62,9 @@ const (
 
 	SectionRequireTLS = "requiretls"
 	SectionInspection = "inspection"
+
+	SectionPublicWeb  = "public_web"
+	SectionManagement = "management"
 )
 
 func settingsKind(section string) (kind, bool) {
@@ -80,6 +83,10 @@ func settingsKind(section string) (kind, bool) {
 		return sectionKind(func(s *policy.Settings) *policy.RequireTLSSettings { return &s.RequireTLS }), true
 	case SectionInspection:
 		return sectionKind(func(s *policy.Settings) *policy.InspectionSettings { return &s.Inspection }), true
+	case SectionPublicWeb:
+		return sectionKind(func(s *policy.Settings) *policy.PublicWebSettings { return &s.PublicWeb }), true
+	case SectionManagement:
+		return sectionKind(func(s *policy.Settings) *policy.ManagementSettings { return &s.Management }), true
 	}
 	return kind{}, false
 }

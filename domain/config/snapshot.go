@@ -208,13 +208,19 @@ func entryInForce(list *endpointTable[policy.STARTTLSEntry], now time.Time, name
 // client's names must be known (B25).
 func (s *Snapshot) ExemptsNames() bool { return s.exemptions.names.Len() > 0 }
 
-// boundTo names the listeners that are bound to a certificate (B46).
+// boundTo names what is bound to a certificate (B46).
 func (s *Snapshot) boundTo(certificateID string) []string {
 	var names []string
 	for _, l := range s.Listeners() {
 		if l.CertificateID == certificateID {
 			names = append(names, fmt.Sprintf("listener %q", l.Name))
 		}
+	}
+	if s.Settings.Management.CertificateID == certificateID {
+		names = append(names, "HTTPS of the management listener")
+	}
+	if s.Settings.PublicWeb.CertificateID == certificateID {
+		names = append(names, "the public web listener")
 	}
 	return names
 }
