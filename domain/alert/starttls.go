@@ -53,32 +53,41 @@ func Recall(last delivery.LastTLS) Partner {
 // of once, and one that we do not ask for TLS, or that does not get the mail for
 // want of it, drops nothing.
 func (p *Partner) Meet(c tlsreport.Connection, now time.Time) (Finding, bool) {
-	if c.Requirement == tlsreport.NoTLS {
-		return Finding{}, false
-	}
-	switch c.Result {
-	case delivery.TLSSuccess:
+	switch {
+	case c.Result == delivery.TLSSuccess:
 		return p.meetEncrypted(c, now)
-	case delivery.TLSClear:
-		return p.meetClear(c, now)
+	case c.Result != delivery.TLSClear:
+		return Finding{}, false
+	case c.Requirement == tlsreport.NoTLS:
+		return p.meetUnasked(c, now)
 	}
-	return Finding{}, false
+	return p.meetClear(c, now)
 }
 
-// meetEncrypted ends the alert when no host is left that dropped STARTTLS.
 func (p *Partner) meetEncrypted(c tlsreport.Connection, now time.Time) (Finding, bool) {
 	p.encrypted = delivery.LastTLS{At: now, Host: c.Host, Result: c.Result, TLS: c.TLS}
 	p.newest = c.Result
 	p.set(c.Host, partnerHost{result: c.Result})
+	return p.end(c, fmt.Sprintf("TLS is back: %s with %s", c.TLS.Version, c.Host), now)
+}
+
+// meetUnasked is the change of a rule: in clear is what the mail is to be now.
+func (p *Partner) meetUnasked(c tlsreport.Connection, now time.Time) (Finding, bool) {
+	if host, known := p.hosts[c.Host]; known {
+		host.dropped = time.Time{}
+		p.set(c.Host, host)
+	}
+	return p.end(c, "TLS is not asked for any more", now)
+}
+
+// end ends the alert when no host is left that dropped STARTTLS.
+func (p *Partner) end(c tlsreport.Connection, reason string, now time.Time) (Finding, bool) {
 	for _, h := range p.hosts {
 		if !h.dropped.IsZero() && now.Sub(h.dropped) < dropForgotten {
 			return Finding{}, false
 		}
 	}
-	return Finding{
-		Key:    keyOf(STARTTLSDropped, c.Domain),
-		Reason: fmt.Sprintf("TLS is back: %s with %s", c.TLS.Version, c.Host),
-	}, true
+	return Finding{Key: keyOf(STARTTLSDropped, c.Domain), Reason: reason}, true
 }
 
 // meetClear begins the alert where the host was under TLS before. A host that was
