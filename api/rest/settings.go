@@ -64,7 +64,7 @@ type Settings struct {
 	DNS DNSSettings `json:"dns" validate:"required"`
 	// Outbound says how the gateway presents itself.
 	Outbound OutboundSettings `json:"outbound" validate:"required"`
-	// Alerts says how alerts leave the gateway.
+	// Alerts says how alerts leave the gateway, and when some are raised.
 	Alerts AlertSettings `json:"alerts" validate:"required"`
 	// RequireTLS are the switches of REQUIRETLS.
 	RequireTLS RequireTLSSettings `json:"requiretls" validate:"required"`

@@ -174,6 +174,9 @@ func (a *App) makeOutbound(ctx context.Context) error {
 	}
 	stored := a.database.Queue()
 	a.statistics = tlsreport.NewRecorder(stored, time.Now)
+	if err := a.makeAlerts(ctx); err != nil {
+		return err
+	}
 	a.deliverer = outbound.New(outbound.Dependencies{
 		Snapshot:          a.config.Snapshot,
 		Resolver:          a.resolver,
@@ -183,15 +186,12 @@ func (a *App) makeOutbound(ctx context.Context) error {
 		ClientCertificate: a.ring.ClientCertificate(""),
 		LocalAddrs:        localAddrs,
 		OneHour:           a.oneHour,
-		Observer:          a.statistics,
+		Observer:          outgoing{a.statistics, a.alerts.partners},
 		Logger:            a.logger,
 		Now:               time.Now,
 		Timeouts:          outbound.DefaultTimeouts(),
 		Pool:              outbound.DefaultPoolLimits(),
 	})
-	if err := a.makeAlerts(ctx); err != nil {
-		return err
-	}
 	a.queue = queue.New(queue.Dependencies{
 		Store: stored, Archive: stored, Spooler: stored, Transport: a.deliverer, Snapshot: a.config.Snapshot,
 		Logger: a.logger.With("log", "mail"), Now: time.Now, NewID: a.newMessageID, Grace: a.options.Grace / 2,
