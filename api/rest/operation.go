@@ -64,6 +64,7 @@ func (a *API) operations() []operation {
 		a.alertRecipientsOperations(),
 		a.alertSettingsOperations(),
 		a.revisionsOperations(),
+		a.jobsOperations(),
 		a.statusOperations(),
 	)
 }

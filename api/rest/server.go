@@ -51,6 +51,7 @@ type Config struct {
 	TLSReports        TLSReports
 	Secrets           config.Secrets
 	Alerts            Alerts
+	Jobs              Jobs
 	// Listeners returns how the listeners are doing, sorted by name.
 	Listeners func() []ListenerStatus
 	// ExplainDestination and ExplainClient say what would happen, without doing
@@ -89,6 +90,7 @@ type API struct {
 	destinations      Destinations
 	reports           TLSReports
 	alerts            Alerts
+	jobs              Jobs
 	secrets           config.Secrets
 	listenerStatus    func() []ListenerStatus
 	explainDomain     func(context.Context, mailaddr.DomainName) probe.Destination
@@ -138,6 +140,7 @@ func New(c Config) *API {
 		listenerStatus: c.Listeners, explainDomain: c.ExplainDestination, explainClient: c.ExplainClient,
 		explainMessage: c.ExplainMessage, verify: c.Verify, notReady: c.NotReady,
 		secrets: c.Secrets, testCore: c.TestCoreProfile,
+		jobs:    c.Jobs,
 		measure: c.Measure, rates: newRateLimiter(c.Now), echo: echo.New(),
 	}
 	a.makeResources()

@@ -24,6 +24,7 @@ import (
 	"postern/domain/config"
 	"postern/domain/delivery"
 	"postern/domain/event"
+	"postern/domain/job"
 	"postern/domain/mailaddr"
 	"postern/domain/tlsreport"
 	"postern/persistence"
@@ -72,6 +73,7 @@ type App struct {
 	inspector    *scan.Inspector
 	queue        *queue.Queue
 	alerts       alerts
+	jobs         *job.Service
 	engine       *smtp.Engine
 	registry     *prometheus.Registry
 	management   *http.Server
@@ -92,7 +94,7 @@ func New(ctx context.Context, options Options) (_ *App, err error) {
 	}()
 	for _, step := range []func(context.Context) error{
 		a.openDatabase, a.listenManagement, a.makeConfiguration, a.makeOutbound, a.makeInspection, a.makeInbound,
-		a.makeManagement, a.ensureAdministrator, // last: a start that fails must not use up the token
+		a.makeJobs, a.makeManagement, a.ensureAdministrator, // last: a start that fails must not use up the token
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -254,6 +256,7 @@ func (a *App) makeManagement(context.Context) error {
 		Listeners: a.listenerStatus, ExplainDestination: a.deliverer.Explain, ExplainClient: a.engine.ExplainClient,
 		ExplainMessage: a.deliverer.ExplainMessage, Verify: outbound.NewVerifier(a.deliverer).Verify,
 		Measure: ops.NewRequestMeter(a.registry).Measure, NotReady: a.notReady, Alerts: a.alerts.service,
+		Jobs: a.jobs,
 	})
 	calls := xmlrpc.NewServer(xmlrpc.Services{
 		Version: version(), Authenticator: a.accounts, Configuration: a.config,
@@ -328,6 +331,7 @@ func (a *App) Start(ctx context.Context) {
 	a.background.run(a.engine.Run)
 	a.startAlerts()
 	a.onStop(a.engine.Stop)
+	a.startJobs()
 	go func() {
 		if err := a.management.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
 			a.logger.Error("the API ended", "error", err.Error())

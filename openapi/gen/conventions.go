@@ -195,7 +195,7 @@ func finishGoodReply(r *openapi3.Response, code int, s shape) {
 		r.Headers = openapi3.Headers{}
 	}
 	headers := slices.Concat([]string{"X-Request-Id", "RateLimit"}, s.headers)
-	if code == http.StatusCreated {
+	if code == http.StatusCreated || code == http.StatusAccepted {
 		headers = append(headers, "Location")
 	}
 	for _, header := range headers {
