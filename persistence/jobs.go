@@ -72,7 +72,16 @@ func (s *JobStore) Save(ctx context.Context, j job.Job) error {
 	if err != nil {
 		return err
 	}
-	return s.file.write(ctx, func(tx *gorm.DB) error { return tx.Save(&row).Error })
+	return s.file.write(ctx, func(tx *gorm.DB) error {
+		var over int64
+		if err := tx.Raw("SELECT COUNT(*) FROM jobs WHERE id = ? AND finished_at IS NOT NULL", j.ID).Scan(&over).Error; err != nil {
+			return err
+		}
+		if err := tx.Save(&row).Error; err != nil || over > 0 || !j.State.Over() {
+			return err
+		}
+		return insertEvents(tx, j.Event())
+	})
 }
 
 // Get is [job.Store.Get].

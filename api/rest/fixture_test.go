@@ -26,6 +26,7 @@ import (
 	"postern/domain/config"
 	"postern/domain/config/configtest"
 	"postern/domain/event"
+	"postern/domain/eventlog"
 	"postern/domain/job"
 )
 
@@ -46,6 +47,7 @@ type fixture struct {
 	reports *reports
 	alerts  *alert.Service
 	jobs    *job.Service
+	events  *eventlog.Log
 	metered sync.Map // of operation and status, such as "getStatus 200"
 	secrets *memorySecrets
 	reasons []string
@@ -62,6 +64,7 @@ func newFixture(t *testing.T) *fixture {
 	f.secrets = new(memorySecrets)
 	f.alerts = newAlerts(t)
 	f.jobs = newJobs(t)
+	f.events = newEventLog(t)
 	f.api = New(f.parts())
 	f.server = httptest.NewServer(f.api.Handler())
 	t.Cleanup(f.server.Close)
@@ -82,7 +85,7 @@ func (f *fixture) parts() Config {
 		Listeners: func() []ListenerStatus {
 			return []ListenerStatus{{Name: "inbound", Address: "127.0.0.1:2525", Connections: 3}, {Name: "outbound", Address: "127.0.0.1:0", Problem: "the port is taken"}}
 		},
-		Jobs:    f.jobs,
+		Jobs: f.jobs, Events: f.events,
 		Secrets: f.secrets, TestCoreProfile: f.probes.core,
 		ExplainDestination: f.probes.destination, ExplainClient: f.probes.client,
 		ExplainMessage: f.probes.message, Verify: f.probes.verify,

@@ -65,6 +65,7 @@ func (a *API) operations() []operation {
 		a.alertSettingsOperations(),
 		a.revisionsOperations(),
 		a.jobsOperations(),
+		a.eventsOperations(),
 		a.statusOperations(),
 	)
 }
