@@ -9,6 +9,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"postern/domain/certificate"
 	"postern/domain/config"
 	"postern/domain/delivery"
 	"postern/domain/mailaddr"
@@ -42,18 +43,23 @@ type Config struct {
 	Snapshot          func() *config.Snapshot
 	Certificates      CertificateReader
 	CertificateWriter CertificateWriter
-	Tokens            Tokens
-	Administrators    Administrators
-	Messages          MessageReader
-	MessageActor      MessageActor
-	OneHourList       OneHourList
-	Destinations      Destinations
-	TLSReports        TLSReports
-	Secrets           config.Secrets
-	Alerts            Alerts
-	Challenges        Challenges
-	Jobs              Jobs
-	Events            Events
+	CertificateFiles  CertificateFiles
+	// CertificateSchedule activates by other ways than at once and by id.
+	CertificateSchedule CertificateSchedule
+	// ProveCertificate connects to the own endpoints and tells what they serve.
+	ProveCertificate func(context.Context, certificate.Certificate) []probe.ServedCertificate
+	Tokens           Tokens
+	Administrators   Administrators
+	Messages         MessageReader
+	MessageActor     MessageActor
+	OneHourList      OneHourList
+	Destinations     Destinations
+	TLSReports       TLSReports
+	Secrets          config.Secrets
+	Alerts           Alerts
+	Challenges       Challenges
+	Jobs             Jobs
+	Events           Events
 	// Listeners returns how the listeners are doing, sorted by name.
 	Listeners func() []ListenerStatus
 	// ExplainDestination and ExplainClient say what would happen, without doing
@@ -78,32 +84,35 @@ type API struct {
 	version string
 	started time.Time
 
-	auth              Authenticator
-	config            Configuration
-	revisions         Revisions
-	snapshot          func() *config.Snapshot
-	certificates      CertificateReader
-	certificateWriter CertificateWriter
-	tokens            Tokens
-	administrators    Administrators
-	messages          MessageReader
-	messageActor      MessageActor
-	oneHour           OneHourList
-	destinations      Destinations
-	reports           TLSReports
-	alerts            Alerts
-	challenges        Challenges
-	jobs              Jobs
-	events            Events
-	streams           *streams
-	secrets           config.Secrets
-	listenerStatus    func() []ListenerStatus
-	explainDomain     func(context.Context, mailaddr.DomainName) probe.Destination
-	explainClient     func(string, netip.Addr) (probe.Client, error)
-	explainMessage    func(context.Context, *delivery.Message) []probe.MessageGroup
-	verify            func(context.Context, probe.Question) (probe.Verification, error)
-	testCore          func(context.Context, policy.CoreProfile) (probe.Inspection, error)
-	notReady          func(context.Context) []string
+	auth                Authenticator
+	config              Configuration
+	revisions           Revisions
+	snapshot            func() *config.Snapshot
+	certificates        CertificateReader
+	certificateWriter   CertificateWriter
+	certificateFiles    CertificateFiles
+	certificateSchedule CertificateSchedule
+	prove               func(context.Context, certificate.Certificate) []probe.ServedCertificate
+	tokens              Tokens
+	administrators      Administrators
+	messages            MessageReader
+	messageActor        MessageActor
+	oneHour             OneHourList
+	destinations        Destinations
+	reports             TLSReports
+	alerts              Alerts
+	challenges          Challenges
+	jobs                Jobs
+	events              Events
+	streams             *streams
+	secrets             config.Secrets
+	listenerStatus      func() []ListenerStatus
+	explainDomain       func(context.Context, mailaddr.DomainName) probe.Destination
+	explainClient       func(string, netip.Addr) (probe.Client, error)
+	explainMessage      func(context.Context, *delivery.Message) []probe.MessageGroup
+	verify              func(context.Context, probe.Question) (probe.Verification, error)
+	testCore            func(context.Context, policy.CoreProfile) (probe.Inspection, error)
+	notReady            func(context.Context) []string
 
 	listeners            resource[Listener]
 	senderGroups         resource[SenderGroups]
@@ -140,6 +149,7 @@ func New(c Config) *API {
 		log: c.Log, now: c.Now, version: c.Version, started: c.Now(),
 		auth: c.Authenticator, config: c.Configuration, revisions: c.Revisions, snapshot: c.Snapshot,
 		certificates: c.Certificates, certificateWriter: c.CertificateWriter,
+		certificateFiles: c.CertificateFiles, certificateSchedule: c.CertificateSchedule, prove: c.ProveCertificate,
 		tokens: c.Tokens, administrators: c.Administrators,
 		messages: c.Messages, messageActor: c.MessageActor, oneHour: c.OneHourList, alerts: c.Alerts,
 		challenges:   c.Challenges,
