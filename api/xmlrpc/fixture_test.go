@@ -86,6 +86,7 @@ func newFixture(t *testing.T) *fixture {
 		Configuration:     f.configuration,
 		CertificateReader: f.certificates,
 		CertificateWriter: f.certificates,
+		CertificateFiles:  f.certificates,
 	}, slog.New(slog.NewJSONHandler(f.logged, nil)), f.clock.now)
 	return f
 }

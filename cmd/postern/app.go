@@ -268,7 +268,7 @@ func (a *App) makeManagement(context.Context) error {
 	})
 	calls := xmlrpc.NewServer(xmlrpc.Services{
 		Version: version(), Authenticator: a.accounts, Configuration: a.config,
-		CertificateReader: a.certificates, CertificateWriter: a.certificates,
+		CertificateReader: a.certificates, CertificateWriter: a.certificates, CertificateFiles: a.certificates,
 		Challenges: a.web.challenges,
 	}, a.logger, time.Now)
 	a.registerMetrics()
