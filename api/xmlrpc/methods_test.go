@@ -180,7 +180,7 @@ func TestCertificateReading(t *testing.T) {
 		"id": "c1", "label": "", "source": "imported", "state": "inactive", "subject": "",
 		"names": []any{"mail.example.com", "*.example.com"}, "issuer": "", "serial_number": "",
 		"not_after": testExpiry,
-		"key_type": "", "fingerprint": "", "insecure": false, "warnings": []any{},
+		"key_type":  "", "fingerprint": "", "insecure": false, "warnings": []any{},
 		"created_at": time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC), "created_by": "",
 		"revision": int64(0), "activated_by": "", "etag": entry.ETag(),
 	}
