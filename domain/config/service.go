@@ -103,15 +103,7 @@ func (s *Service) Commit(ctx context.Context, c Change) (Result, error) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	base := s.Snapshot()
-	c.Edits = withCompanions(base, c.Edits)
-	current, err := s.store.Current(ctx, refsOf(c.Edits))
-	if err != nil {
-		return Result{}, domain.Wrap(err, "read the items to change")
-	}
-	if err := checkPreconditions(c.Edits, current); err != nil {
-		return Result{}, err
-	}
-	work, err := s.prepare(ctx, base, c, current)
+	work, err := s.examine(ctx, &c)
 	if err != nil || len(work.recorded) == 0 {
 		return work.result, err
 	}
