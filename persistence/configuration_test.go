@@ -195,7 +195,7 @@ func TestRevisionsAreListedNewestFirst(t *testing.T) {
 	}{
 		{0, 10, []int64{5, 4, 3, 2, 1}}, {0, 2, []int64{5, 4}}, {4, 2, []int64{3, 2}}, {1, 2, nil},
 	} {
-		list, err := s.Revisions(t.Context(), tc.before, tc.limit)
+		list, err := s.Revisions(t.Context(), config.RevisionQuery{Before: tc.before, Limit: tc.limit})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -419,7 +419,7 @@ func TestRollbackThroughTheStore(t *testing.T) {
 	}
 	first := configtest.Commit(t, s, requireTLS(t, "example.com"))
 	configtest.Commit(t, s, config.Edit{Kind: config.KindDestinationControl, Key: "example.com"}, requireTLS(t, "example.net"))
-	if _, err := s.Rollback(t.Context(), first.Revision, "ada", ""); err != nil {
+	if _, err := s.Rollback(t.Context(), first.Revision, config.Act{Author: "ada"}); err != nil {
 		t.Fatal(err)
 	}
 	var keys []string

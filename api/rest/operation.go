@@ -34,6 +34,29 @@ var (
 // operations is the table of the whole API.
 func (a *API) operations() []operation {
 	return slices.Concat(
+		inDrafts(a.configurationOperations()...),
+		a.changesOperations(),
+		a.presetsOperations(),
+		a.noTLSHostsOperations(),
+		a.certificatesOperations(),
+		a.tokensOperations(),
+		a.administratorsOperations(),
+		a.messagesOperations(),
+		a.messageActionsOperations(),
+		a.deliveriesOperations(),
+		a.destinationsOperations(),
+		a.tlsReportOperations(),
+		a.explainOperations(),
+		a.verifyOperations(),
+		a.alertsOperations(),
+		a.revisionsOperations(),
+		a.statusOperations(),
+	)
+}
+
+// configurationOperations are those on configuration items, resource by resource.
+func (a *API) configurationOperations() [][]operation {
+	return [][]operation{
 		a.listenersOperations(),
 		a.senderGroupsOperations(),
 		a.mailFlowPoliciesOperations(),
@@ -49,23 +72,9 @@ func (a *API) operations() []operation {
 		a.contentFiltersOperations(),
 		a.coreProfilesOperations(),
 		a.inspectionSettingsOperations(),
-		a.noTLSHostsOperations(),
-		a.certificatesOperations(),
-		a.tokensOperations(),
-		a.administratorsOperations(),
-		a.messagesOperations(),
-		a.messageActionsOperations(),
-		a.deliveriesOperations(),
-		a.destinationsOperations(),
-		a.tlsReportOperations(),
-		a.explainOperations(),
-		a.verifyOperations(),
-		a.alertsOperations(),
 		a.alertRecipientsOperations(),
 		a.alertSettingsOperations(),
-		a.revisionsOperations(),
-		a.statusOperations(),
-	)
+	}
 }
 
 // register puts every operation, and the public pages beside them, into the
@@ -80,7 +89,7 @@ func (a *API) register() {
 
 // guarded puts what every operation needs before its handler: a caller whose
 // role allows it, a request within the caller's rate, a query that we
-// understand, and a reply that the caller can read.
+// understand, a configuration to work on, and a reply that the caller can read.
 func (a *API) guarded(o operation) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		c.Set(operationKey, o.id)
@@ -91,6 +100,9 @@ func (a *API) guarded(o operation) echo.HandlerFunc {
 			return err
 		}
 		if err := checkQuery(c, o.query); err != nil {
+			return err
+		}
+		if err := a.chooseConfiguration(c); err != nil {
 			return err
 		}
 		if _, err := negotiate(c.Request(), o.mediaTypes()...); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"postern/domain/config"
 	"postern/domain/delivery"
 	"postern/domain/mailaddr"
 	"postern/domain/policy"
@@ -16,7 +17,13 @@ import (
 // and connects to none (B71). What it says is what an attempt at that moment
 // would do.
 func (d *Deliverer) Explain(ctx context.Context, domain mailaddr.DomainName) probe.Destination {
-	return d.explain(ctx, new(delivery.Message), terminus{destination: destination{domain: domain}})
+	return d.ExplainUnder(ctx, d.Snapshot(), domain)
+}
+
+// ExplainUnder is [Deliverer.Explain] for a configuration that need not be the
+// running one, such as that of a draft.
+func (d *Deliverer) ExplainUnder(ctx context.Context, snapshot *config.Snapshot, domain mailaddr.DomainName) probe.Destination {
+	return d.explain(ctx, snapshot, new(delivery.Message), terminus{destination: destination{domain: domain}})
 }
 
 // maxExplained bounds the groups of a message that are explained: each costs
@@ -36,7 +43,7 @@ func (d *Deliverer) ExplainMessage(ctx context.Context, m *delivery.Message) []p
 	for i, recipients := range d.Group(m, waiting) {
 		group := probe.MessageGroup{Recipients: recipients}
 		if i < maxExplained {
-			e := d.explain(ctx, m, terminusOf(m, recipients[0]))
+			e := d.explain(ctx, d.Snapshot(), m, terminusOf(m, recipients[0]))
 			group.Destination = &e
 		}
 		groups = append(groups, group)
@@ -44,8 +51,8 @@ func (d *Deliverer) ExplainMessage(ctx context.Context, m *delivery.Message) []p
 	return groups
 }
 
-func (d *Deliverer) explain(ctx context.Context, m *delivery.Message, to terminus) probe.Destination {
-	a := d.rehearse(m, to)
+func (d *Deliverer) explain(ctx context.Context, snapshot *config.Snapshot, m *delivery.Message, to terminus) probe.Destination {
+	a := d.rehearse(snapshot, m, to)
 	e := probe.Destination{Domain: to.String(), Revision: a.snapshot.Revision, TLS: a.snapshot.Settings.TLS}
 	e.Control, _ = a.snapshot.Control(to.domain)
 	e.Origins = a.snapshot.ControlOrigins(to.domain)
@@ -71,8 +78,8 @@ func asksDNS(route *policy.Route) bool {
 }
 
 // rehearse makes an attempt that will never hand anything over.
-func (d *Deliverer) rehearse(m *delivery.Message, to terminus) *attempt {
-	a := &attempt{Deliverer: d, snapshot: d.Snapshot(), message: m, to: to.destination, requireTLS: to.requireTLS}
+func (d *Deliverer) rehearse(snapshot *config.Snapshot, m *delivery.Message, to terminus) *attempt {
+	a := &attempt{Deliverer: d, snapshot: snapshot, message: m, to: to.destination, requireTLS: to.requireTLS}
 	a.record.At, a.record.Decision.Domain = d.Now(), to.domain
 	return a
 }
