@@ -37,6 +37,7 @@ func (a *API) operations() []operation {
 		inDrafts(a.configurationOperations()...),
 		a.changesOperations(),
 		a.presetsOperations(),
+		a.acmeChallengesOperations(),
 		a.noTLSHostsOperations(),
 		a.certificatesOperations(),
 		a.tokensOperations(),
@@ -50,6 +51,8 @@ func (a *API) operations() []operation {
 		a.verifyOperations(),
 		a.alertsOperations(),
 		a.revisionsOperations(),
+		a.jobsOperations(),
+		a.eventsOperations(),
 		a.statusOperations(),
 	)
 }
@@ -70,8 +73,9 @@ func (a *API) configurationOperations() [][]operation {
 		a.settingsOperations(),
 		a.requireTLSSettingsOperations(),
 		a.contentFiltersOperations(),
-		a.coreProfilesOperations(),
 		a.inspectionSettingsOperations(),
+		a.publicWebSettingsOperations(),
+		a.managementSettingsOperations(),
 		a.alertRecipientsOperations(),
 		a.alertSettingsOperations(),
 	}

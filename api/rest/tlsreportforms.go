@@ -34,6 +34,8 @@ func (o operation) mediaTypes() []string {
 		return []string{mediaSVG}
 	case changeDiffOperation, revisionDiffOperation:
 		return []string{mediaJSON, mediaText}
+	case eventsOperation:
+		return []string{mediaJSON, mediaEvents}
 	}
 	return []string{mediaJSON}
 }

@@ -32,6 +32,7 @@ const maxExplained = 10
 
 // ExplainMessage explains the delivery to those recipients of the message that
 // are still to be tried, in the groups in which attempts would serve them (B29).
+// One snapshot decides about all of it.
 func (d *Deliverer) ExplainMessage(ctx context.Context, m *delivery.Message) []probe.MessageGroup {
 	var waiting []int
 	for i := range m.Recipients {
@@ -39,11 +40,12 @@ func (d *Deliverer) ExplainMessage(ctx context.Context, m *delivery.Message) []p
 			waiting = append(waiting, i)
 		}
 	}
+	snapshot := d.Snapshot()
 	var groups []probe.MessageGroup
-	for i, recipients := range d.Group(m, waiting) {
+	for i, recipients := range (grouping{snapshot, d.Now()}).of(m, waiting) {
 		group := probe.MessageGroup{Recipients: recipients}
 		if i < maxExplained {
-			e := d.explain(ctx, d.Snapshot(), m, terminusOf(m, recipients[0]))
+			e := d.explain(ctx, snapshot, m, terminusOf(m, recipients[0]))
 			group.Destination = &e
 		}
 		groups = append(groups, group)
