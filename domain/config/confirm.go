@@ -67,7 +67,8 @@ func (c Change) confirmation(now time.Time) *Confirmation {
 	if c.ConfirmWithin == 0 {
 		return nil
 	}
-	return &Confirmation{By: now.Add(c.ConfirmWithin), State: ConfirmationPending}
+	by := now.Add(c.ConfirmWithin).Truncate(time.Microsecond) // as it is stored
+	return &Confirmation{By: by, State: ConfirmationPending}
 }
 
 // loadPending finds the revision that waits to be confirmed.

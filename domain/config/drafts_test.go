@@ -314,6 +314,20 @@ func TestDraftsAreBounded(t *testing.T) {
 	r.open()
 }
 
+func TestEditsOfADraftAreBounded(t *testing.T) {
+	r := newDraftRig(t)
+	edits := make([]config.Edit, config.MaxDraftEdits)
+	for i := range edits {
+		edits[i] = control(t, fmt.Sprintf("%d.example", i), policy.TLSRequired)
+	}
+	r.edit(control(t, "first.example", policy.TLSRequired))
+	_, err := r.view.Commit(t.Context(), config.Change{Edits: edits})
+	wantKind(t, "one too many", err, domain.Conflict)
+	if r.count() != 1 {
+		t.Errorf("%d edits, want 1", r.count())
+	}
+}
+
 // A commit that failed leaves the draft open; one whose outcome was lost has ended
 // it, and repeating it says so.
 func TestCommitOfADraftIsOneStroke(t *testing.T) {
