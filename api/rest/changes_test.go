@@ -193,7 +193,7 @@ func TestExplainUnderADraft(t *testing.T) { // B71
 			t.Errorf("%s: not explained under the draft", question)
 		}
 	}
-	f.call("GET", "/api/v1/tls/explain"+in+"&message=1", "").want(http.StatusBadRequest)
+	f.call("GET", "/api/v1/tls/explain"+in+"&domain=partner.example&message=1", "").want(http.StatusBadRequest)
 	f.call("GET", "/api/v1/tls/explain"+in, "").want(http.StatusBadRequest)
 }
 

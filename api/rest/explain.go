@@ -185,10 +185,10 @@ func (a *API) explainTLS(c echo.Context) (err error) {
 		shown.Destination, err = a.explainDestination(c)
 	case "listener client", "listener client change":
 		shown.Client, err = a.explainConnection(c)
-	case "message":
+	case "message", "message change":
 		shown.Message, err = a.explainOneMessage(c)
 	default:
-		err = &malformedError{detail: "Ask either with domain, or with listener and client, or with message; the first two also about a draft, with change."}
+		err = &malformedError{detail: "Ask either with domain, or with listener and client, or with message; each also about a draft, with change."}
 	}
 	if err != nil {
 		return err

@@ -42,7 +42,10 @@ func (p *probes) client(_ context.Context, under *config.Snapshot, listener stri
 	return p.clients[addr], nil
 }
 
-func (p *probes) message(context.Context, *delivery.Message) []probe.MessageGroup { return p.groups }
+func (p *probes) message(_ context.Context, under *config.Snapshot, _ *delivery.Message) []probe.MessageGroup {
+	p.under = under
+	return p.groups
+}
 
 func (p *probes) verify(_ context.Context, q probe.Question) (probe.Verification, error) {
 	p.asked = append(p.asked, q)

@@ -66,7 +66,7 @@ type Config struct {
 	ExplainDestination func(context.Context, *config.Snapshot, mailaddr.DomainName) probe.Destination
 	ExplainClient      func(ctx context.Context, under *config.Snapshot, listener string, client netip.Addr) (probe.Client, error)
 	// ExplainMessage does the same for the recipients of a message that wait.
-	ExplainMessage func(context.Context, *delivery.Message) []probe.MessageGroup
+	ExplainMessage func(context.Context, *config.Snapshot, *delivery.Message) []probe.MessageGroup
 	// Verify talks to hosts as a delivery would, up to MAIL (B71). A question
 	// that cannot be asked is an Invalid error.
 	Verify func(context.Context, probe.Question) (probe.Verification, error)
@@ -108,7 +108,7 @@ type API struct {
 	listenerStatus    func() []ListenerStatus
 	explainDomain     func(context.Context, *config.Snapshot, mailaddr.DomainName) probe.Destination
 	explainClient     func(context.Context, *config.Snapshot, string, netip.Addr) (probe.Client, error)
-	explainMessage    func(context.Context, *delivery.Message) []probe.MessageGroup
+	explainMessage    func(context.Context, *config.Snapshot, *delivery.Message) []probe.MessageGroup
 	verify            func(context.Context, probe.Question) (probe.Verification, error)
 	testCore          func(context.Context, policy.CoreProfile) (probe.Inspection, error)
 	notReady          func(context.Context) []string

@@ -7,6 +7,7 @@ import (
 
 	"postern/domain"
 	"postern/domain/config"
+	"postern/domain/delivery"
 	"postern/domain/mailaddr"
 	"postern/domain/probe"
 )
@@ -48,4 +49,11 @@ func (a *App) explainClient(ctx context.Context, under *config.Snapshot, listene
 	}
 	explained, err := a.engine.ExplainClientUnder(ctx, under, listener, client)
 	return explained, domain.Wrap(err, "explain a client under a draft")
+}
+
+func (a *App) explainMessage(ctx context.Context, under *config.Snapshot, m *delivery.Message) []probe.MessageGroup {
+	if under == nil {
+		return a.deliverer.ExplainMessage(ctx, m)
+	}
+	return a.deliverer.ExplainMessageUnder(ctx, under, m)
 }

@@ -127,7 +127,12 @@ func TestExplainUnderADraft(t *testing.T) {
 	g.must("PUT", "/destination-controls/example.com"+in, `{"tls_level":"required_verify"}`)
 	g.must("PUT", "/mail-flow-policies/PARTNERS"+in, `{"action":"relay","tls":"required"}`)
 	g.must("PUT", "/listeners/inbound/sender-groups/PARTNERS"+in, `{"policy":"PARTNERS","senders":[{"pattern":"192.0.2.1"}]}`)
+	g.must("PATCH", "/settings/queue?wait=5s", `{"retry_intervals_seconds":[3600]}`)
+	g.routeTo("example.com", smtptest.NewMX(t, smtptest.MXOptions{Greeting: "421 4.3.2 not now"}))
+	g.sendTo("waiting@example.com")
+	g.waitShown("/messages", "4.3.2")
 	for question, want := range map[string]string{
+		"message=" + g.firstMessage():       `"tls_level":"required_verify"`,
 		"domain=example.com":                `"tls_level":"required_verify"`,
 		"listener=inbound&client=192.0.2.1": `"requires_tls":true`,
 	} {
