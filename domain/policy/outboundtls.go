@@ -145,7 +145,8 @@ func (d Decision) opportunistic() bool {
 
 // Key is equal for decisions that ask the same of a connection, so that the
 // same connection may serve both (B29). Where the recipient domain itself is
-// verified, it is part of the requirement.
+// verified, it is part of the requirement; and what is refused never goes with
+// what is not.
 func (d Decision) Key() string {
 	parts := []string{d.Level.String(), d.MinVersion.String()}
 	for _, check := range d.Checks {
@@ -162,6 +163,9 @@ func (d Decision) Key() string {
 	}
 	if d.RequireTLS {
 		parts = append(parts, "requiretls")
+	}
+	if d.Refused != nil {
+		parts = append(parts, "refused="+d.Refused.Rule, d.Refused.Code)
 	}
 	return strings.Join(parts, " ")
 }

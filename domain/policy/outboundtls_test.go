@@ -220,6 +220,11 @@ func TestDecisionKeyTellsRequirementsApart(t *testing.T) {
 	if base.Key() == lower.Key() {
 		t.Error("connections of other minimum versions were shared")
 	}
+	refused := base
+	refused.Refused = &Refusal{Rule: "dane", Code: "4.7.5"}
+	if base.Key() == refused.Key() {
+		t.Error("what is refused was shared with what is not")
+	}
 }
 
 func inputs(t *testing.T, control string, level TLSLevel) OutboundInputs {
