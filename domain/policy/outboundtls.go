@@ -8,23 +8,6 @@ import (
 	"postern/domain/mailaddr"
 )
 
-// DANEState is what DNSSEC and TLSA records say of a candidate host (B63).
-type DANEState uint8
-
-// The DANE states.
-const (
-	DANEUnknown  DANEState = iota // not looked up
-	DANEAbsent                    // insecure addresses, or securely no TLSA records
-	DANEUsable                    // a record that authenticates
-	DANEUnusable                  // records, but none we can use: TLS is mandatory all the same
-	DANEFailed                    // bogus, refused or timed out: this host must wait
-)
-
-var daneStateNames = [...]string{"unknown", "absent", "usable", "unusable", "failed"}
-
-// String returns the state's name.
-func (s DANEState) String() string { return nameOf(daneStateNames[:], s) }
-
 // MTASTSState is what the recipient domain's MTA-STS policy says of a
 // candidate host (B60).
 type MTASTSState uint8
@@ -201,6 +184,7 @@ func Effective(in OutboundInputs) Decision {
 	d.RequireTLS = in.RequireTLS
 	d.Refused = refusal(in, d)
 	d.switchOff(in, winner)
+	d.demandDANE(in)
 	return d
 }
 
