@@ -41,8 +41,9 @@ type OutboundInputs struct {
 	TLS    TLSSettings
 	// Control is the destination control with inheritance resolved.
 	Control DestinationControl
-	// ControlIsDefault says that the entry "default" matched, which B2 raises.
-	ControlIsDefault bool
+	// LevelIsDefault says that the control has its level from the entry "default",
+	// which B2 raises.
+	LevelIsDefault bool
 	// Exemption and Requirement are the list entries in force that match the
 	// recipient domain, the host or its address; nil where none does (B25).
 	Exemption   *STARTTLSEntry
@@ -221,10 +222,11 @@ func controlClaim(in OutboundInputs) claim {
 		reason: Reason{Rule: "destination_control", Entry: in.Control.Pattern.String(), Asks: level.String()},
 		level:  level,
 	}
-	// B2: the default destination control acts as preferred.
-	if in.TLS.SendSTARTTLS && in.ControlIsDefault && level == TLSNone {
+	// B2: the default destination control acts as preferred, for those too that
+	// inherit from it.
+	if in.TLS.SendSTARTTLS && in.LevelIsDefault && level == TLSNone {
 		c.level = TLSPreferred
-		c.reason = Reason{Rule: "tls.send_starttls", Entry: in.Control.Pattern.String(), Asks: "preferred"}
+		c.reason = Reason{Rule: "tls.send_starttls", Entry: "default", Asks: "preferred"}
 	}
 	switch level {
 	case TLSRequiredVerify:

@@ -262,10 +262,10 @@ func inputs(t *testing.T, control string, level TLSLevel) OutboundInputs {
 		t.Fatal(err)
 	}
 	return OutboundInputs{
-		Domain:           "example.com",
-		TLS:              TLSSettings{Enabled: true, MinVersion: tls12},
-		Control:          DestinationControl{Pattern: pattern, TLSLevel: &level},
-		ControlIsDefault: pattern.IsAll(),
+		Domain:         "example.com",
+		TLS:            TLSSettings{Enabled: true, MinVersion: tls12},
+		Control:        DestinationControl{Pattern: pattern, TLSLevel: &level},
+		LevelIsDefault: pattern.IsAll(),
 	}
 }
 
