@@ -8,6 +8,7 @@
 //   - problem.go: the one table from kinds of failure to problem documents;
 //   - etag.go, revision.go: preconditions, committed and applied revision;
 //   - page.go, patch.go: cursors and merge patches;
+//   - draftquery.go: the draft that a request works on, and confirmation in time;
 //   - auth.go, ratelimit.go, observe.go: who calls, how often, and the log;
 //   - resource.go: what every kind of configuration item has in common;
 //   - operation.go: the table of all operations.

@@ -54,15 +54,15 @@ func within(pointer, below string) bool {
 	return ok && (rest == "" || rest[0] == '/')
 }
 
-// judgeable reports whether the edit can be judged in a configuration that lacks
-// the edits with faults of their own: none of the others may be missing in it.
-func judgeable(values []domain.Faults, i int) bool {
-	for j, faults := range values {
-		if j != i && len(faults) > 0 {
-			return false
+// faultyEdits counts the edits that have faults of their own. The configuration
+// under judgement lacks them: an edit can be judged in it where no other is missing.
+func faultyEdits(values []domain.Faults) (n int) {
+	for _, faults := range values {
+		if len(faults) > 0 {
+			n++
 		}
 	}
-	return true
+	return n
 }
 
 // validateWhole judges the configuration that the edits lead to: that every
@@ -74,8 +74,10 @@ func (s *Service) validateWhole(ctx context.Context, base, next *Snapshot, c Cha
 	for i, e := range c.Edits {
 		faults.Merge(e.At, values[i])
 	}
+	faulty := faultyEdits(values)
 	for i, e := range c.Edits {
-		if _, known := kindOf(e.Kind, e.Key); !known || !judgeable(values, i) {
+		others := faulty - min(1, len(values[i]))
+		if _, known := kindOf(e.Kind, e.Key); !known || others > 0 {
 			continue
 		}
 		part, warn, err := s.validateInPlace(ctx, next, e)

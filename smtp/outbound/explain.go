@@ -17,7 +17,13 @@ import (
 // and connects to none (B71). What it says is what an attempt at that moment
 // would do.
 func (d *Deliverer) Explain(ctx context.Context, domain mailaddr.DomainName) probe.Destination {
-	return d.explain(ctx, d.Snapshot(), new(delivery.Message), terminus{destination: destination{domain: domain}})
+	return d.ExplainUnder(ctx, d.Snapshot(), domain)
+}
+
+// ExplainUnder is [Deliverer.Explain] for a configuration that need not be the
+// running one, such as that of a draft.
+func (d *Deliverer) ExplainUnder(ctx context.Context, snapshot *config.Snapshot, domain mailaddr.DomainName) probe.Destination {
+	return d.explain(ctx, snapshot, new(delivery.Message), terminus{destination: destination{domain: domain}})
 }
 
 // maxExplained bounds the groups of a message that are explained: each costs
@@ -28,13 +34,18 @@ const maxExplained = 10
 // are still to be tried, in the groups in which attempts would serve them (B29).
 // One snapshot decides about all of it.
 func (d *Deliverer) ExplainMessage(ctx context.Context, m *delivery.Message) []probe.MessageGroup {
+	return d.ExplainMessageUnder(ctx, d.Snapshot(), m)
+}
+
+// ExplainMessageUnder is [Deliverer.ExplainMessage] for a configuration that need
+// not be the running one.
+func (d *Deliverer) ExplainMessageUnder(ctx context.Context, snapshot *config.Snapshot, m *delivery.Message) []probe.MessageGroup {
 	var waiting []int
 	for i := range m.Recipients {
 		if !m.Recipients[i].State.Final() {
 			waiting = append(waiting, i)
 		}
 	}
-	snapshot := d.Snapshot()
 	var groups []probe.MessageGroup
 	for i, recipients := range (grouping{snapshot, d.Now()}).of(m, waiting) {
 		group := probe.MessageGroup{Recipients: recipients}
