@@ -33,7 +33,7 @@ type Alert struct {
 	// Severity says how much it matters.
 	Severity policy.AlertSeverity `json:"severity" validate:"required" swaggertype:"string" enums:"info,warning,critical"`
 	// Kind is what sort of thing happened.
-	Kind alert.Kind `json:"kind" validate:"required" swaggertype:"string" enums:"tls_failed,revision_not_applied,spool_unhealthy,certificate_expiry"`
+	Kind alert.Kind `json:"kind" validate:"required" swaggertype:"string" enums:"tls_failed,revision_not_applied,spool_unhealthy,certificate_expiry,webhook_failing"`
 	// About is what it happened to, such as the destination domain.
 	About string `json:"about"`
 	// Key is the same for all events of one cause; of each key at most one alert is not resolved.

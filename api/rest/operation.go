@@ -66,6 +66,8 @@ func (a *API) operations() []operation {
 		a.revisionsOperations(),
 		a.jobsOperations(),
 		a.eventsOperations(),
+		a.webhooksOperations(),
+		a.webhookDeliveriesOperations(),
 		a.statusOperations(),
 	)
 }

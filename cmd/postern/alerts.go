@@ -31,7 +31,7 @@ func (a *App) makeAlerts(ctx context.Context) error {
 		Trust:             a.trust.current.Load,
 		ClientCertificate: a.ring.ClientCertificate(""), LocalAddrs: localAddrs, Logger: logger, Now: time.Now,
 	}, a.newMessageID)
-	a.alerts.dispatcher = alertmail.NewDispatcher(mailer, alertmail.NewWebhook(a.config.Snapshot), logger, time.Now)
+	a.alerts.dispatcher = alertmail.NewDispatcher(mailer, alertmail.NewWebhook(a.config.Snapshot, a.secrets, a.newCaller(), time.Now), logger, time.Now)
 	var err error
 	a.alerts.service, err = alert.NewService(ctx, alert.Dependencies{
 		Store: a.database.Alerts(), Notifier: a.alerts.dispatcher, Log: a.events, Now: time.Now, NewID: newTimeOrderedID,

@@ -36,6 +36,7 @@ import (
 	"postern/smtp/queue"
 	"postern/smtp/scan"
 	"postern/smtp/watch"
+	"postern/smtp/webhook"
 )
 
 // Options are all that is needed before the database opens; everything else is
@@ -77,6 +78,7 @@ type App struct {
 	alerts       alerts
 	jobs         *job.Service
 	events       *eventlog.Log
+	webhooks     *webhook.Dispatcher
 	engine       *smtp.Engine
 	registry     *prometheus.Registry
 	management   *http.Server
@@ -248,6 +250,7 @@ func (a *App) follow(snapshot *config.Snapshot) {
 }
 
 func (a *App) makeManagement(context.Context) error {
+	a.webhooks = a.newWebhooks()
 	api := rest.New(rest.Config{
 		Log: a.logger, Now: time.Now, Version: version(),
 		Authenticator: a.accounts, Configuration: a.config, Revisions: a.config, Snapshot: a.config.Snapshot,
@@ -259,7 +262,7 @@ func (a *App) makeManagement(context.Context) error {
 		Listeners: a.listenerStatus, ExplainDestination: a.deliverer.Explain, ExplainClient: a.engine.ExplainClient,
 		ExplainMessage: a.deliverer.ExplainMessage, Verify: outbound.NewVerifier(a.deliverer).Verify,
 		Measure: ops.NewRequestMeter(a.registry).Measure, NotReady: a.notReady, Alerts: a.alerts.service,
-		Jobs: a.jobs, Events: a.events,
+		Jobs: a.jobs, Events: a.events, Webhooks: a.webhooks,
 	})
 	calls := xmlrpc.NewServer(xmlrpc.Services{
 		Version: version(), Authenticator: a.accounts, Configuration: a.config,

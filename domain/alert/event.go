@@ -11,6 +11,7 @@ const (
 	RevisionNotApplied Kind = "revision_not_applied" // about a part of the gateway (B70)
 	SpoolUnhealthy     Kind = "spool_unhealthy"      // B77
 	CertificateExpiry  Kind = "certificate_expiry"   // about a certificate and days left (B53)
+	WebhookFailing     Kind = "webhook_failing"      // about a webhook
 )
 
 // Type returns the type that recipients subscribe to.

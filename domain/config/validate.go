@@ -123,6 +123,8 @@ func (s *Service) validateInPlace(ctx context.Context, next *Snapshot, e Edit) (
 		faults, warnings = checkInspection(next, v), v.Warnings()
 	case policy.STARTTLSEntry:
 		faults = checkLists(next, e.Kind, v)
+	case policy.Webhook:
+		faults = checkWebhook(v)
 	case policy.AlertRecipient:
 		warnings = v.Warnings()
 	case policy.TLSSettings:
