@@ -1,11 +1,11 @@
 package rest
 
 import (
-	"context"
 	"net/http"
 
 	"github.com/labstack/echo/v4"
 
+	"postern/domain"
 	"postern/domain/account"
 	"postern/domain/config"
 	"postern/domain/mailaddr"
@@ -45,7 +45,7 @@ func newAlertRecipients(a *API) resource[AlertRecipient] {
 		api: a, kind: config.KindAlertRecipient, param: "name", key: nameKey,
 		read: readAlertRecipient,
 		show: func(v config.Value) AlertRecipient { return showAlertRecipient(v.(policy.AlertRecipient)) },
-		seal: a.sealRecipientSecret,
+		seal: sealAlertRecipient,
 	}
 }
 
@@ -60,12 +60,16 @@ func readAlertRecipient(key string, r AlertRecipient) config.Value {
 	}
 }
 
-func (a *API) sealRecipientSecret(ctx context.Context, r AlertRecipient, current config.Value) (AlertRecipient, error) {
+// sealAlertRecipient puts the reference to the secret into the document. One that
+// is left out stays, unless the recipient became one of mail.
+func sealAlertRecipient(r AlertRecipient, current config.Value, keep keeper) (_ AlertRecipient, faults domain.Faults, err error) {
 	stored, _ := current.(policy.AlertRecipient)
-	var err error
-	r.secretID, err = a.sealWebhookSecret(ctx, r.Secret, stored.SecretID)
+	if r.Kind == policy.ChannelMail {
+		stored.SecretID = ""
+	}
+	r.secretID, faults, err = sealWebhookSecret(r.Secret, stored.SecretID, keep)
 	r.Secret = nil
-	return r, err
+	return r, faults, err
 }
 
 func showAlertRecipient(r policy.AlertRecipient) AlertRecipient {

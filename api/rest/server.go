@@ -51,6 +51,7 @@ type Config struct {
 	TLSReports        TLSReports
 	Secrets           config.Secrets
 	Alerts            Alerts
+	Challenges        Challenges
 	Jobs              Jobs
 	Events            Events
 	Webhooks          WebhookDispatcher
@@ -92,6 +93,7 @@ type API struct {
 	destinations      Destinations
 	reports           TLSReports
 	alerts            Alerts
+	challenges        Challenges
 	jobs              Jobs
 	events            Events
 	streams           *streams
@@ -126,8 +128,9 @@ type API struct {
 	requireTLSSettings   resource[RequireTLSSettings]
 	contentFilters       resource[ContentFilters]
 	contentFilterMembers orderedList[ContentFilter]
-	coreProfiles         resource[CoreProfile]
 	inspectionSettings   resource[InspectionSettings]
+	publicWebSettings    resource[PublicWebSettings]
+	managementSettings   resource[ManagementSettings]
 
 	measure func(operation string, status int, took time.Duration)
 	rates   *rateLimiter
@@ -142,6 +145,7 @@ func New(c Config) *API {
 		certificates: c.Certificates, certificateWriter: c.CertificateWriter,
 		tokens: c.Tokens, administrators: c.Administrators,
 		messages: c.Messages, messageActor: c.MessageActor, oneHour: c.OneHourList, alerts: c.Alerts,
+		challenges:   c.Challenges,
 		destinations: c.Destinations, reports: c.TLSReports,
 		listenerStatus: c.Listeners, explainDomain: c.ExplainDestination, explainClient: c.ExplainClient,
 		explainMessage: c.ExplainMessage, verify: c.Verify, notReady: c.NotReady,
@@ -179,8 +183,9 @@ func (a *API) makeResources() {
 	a.requireTLSSettings = newRequireTLSSettings(a)
 	a.contentFilters = newContentFilters(a)
 	a.contentFilterMembers = newContentFilterMembers(a)
-	a.coreProfiles = newCoreProfiles(a)
 	a.inspectionSettings = newInspectionSettings(a)
+	a.publicWebSettings = newPublicWebSettings(a)
+	a.managementSettings = newManagementSettings(a)
 }
 
 // Handler returns the API as a handler for every path that it has; all other

@@ -2,7 +2,6 @@ package rest
 
 import (
 	"cmp"
-	"context"
 	"net/http"
 
 	"github.com/labstack/echo/v4"
@@ -43,14 +42,15 @@ func newWebhooks(a *API) resource[Webhook] {
 			}
 		},
 		show: func(v config.Value) Webhook { return showWebhook(v.(policy.Webhook)) },
-		seal: func(ctx context.Context, w Webhook, current config.Value) (Webhook, error) {
-			stored, _ := current.(policy.Webhook)
-			var err error
-			w.secretID, err = a.sealWebhookSecret(ctx, w.Secret, stored.SecretID)
-			w.Secret = nil
-			return w, err
-		},
+		seal: sealWebhook,
 	}
+}
+
+func sealWebhook(w Webhook, current config.Value, keep keeper) (_ Webhook, faults domain.Faults, err error) {
+	stored, _ := current.(policy.Webhook)
+	w.secretID, faults, err = sealWebhookSecret(w.Secret, stored.SecretID, keep)
+	w.Secret = nil
+	return w, faults, err
 }
 
 func showWebhook(w policy.Webhook) Webhook {
@@ -62,19 +62,18 @@ func showWebhook(w policy.Webhook) Webhook {
 
 // sealWebhookSecret returns the reference to the secret: to the stored one where
 // none is given or the same, else to a new one; empty for an empty text.
-func (a *API) sealWebhookSecret(ctx context.Context, secret *string, stored string) (id string, err error) {
+func sealWebhookSecret(secret *string, stored string, keep keeper) (id string, faults domain.Faults, err error) {
 	switch {
 	case secret == nil:
-		return stored, nil
+		return stored, nil, nil
 	case *secret == "":
-		return "", nil
+		return "", nil, nil
 	}
 	if _, err := policy.WebhookKey(*secret); err != nil {
-		var f domain.Faults
-		f.Add("/secret", "%s", err)
-		return "", f.Err()
+		faults.Add("/secret", "%s", err)
 	}
-	return a.keepSecret(ctx, *secret, stored)
+	id, err = keep(*secret, stored)
+	return id, faults, err
 }
 
 func (a *API) webhooksOperations() []operation {

@@ -95,7 +95,7 @@ func TestWebhookFaults(t *testing.T) {
 		`{"url":"http://hooks.example.com/","secret":"` + goodSecret + `"}`:                              "/url",
 		`{"url":"https://u:p@hooks.example.com/","types":["odd","job.*"],"secret":"` + goodSecret + `"}`: "/url /types/0",
 		`{"url":"https://hooks.example.com/","secret":"short"}`:                                          "/secret",
-		`{"url":"ftp://hooks.example.com/","secret":"whsec_%%%"}`:                                        "/secret",
+		`{"url":"ftp://hooks.example.com/","secret":"whsec_%%%"}`:                                        "/secret /url",
 	} {
 		var at []string
 		for _, fault := range decoded[Problem](f.call("PUT", "/api/v1/webhooks/b", body).want(422)).Errors {

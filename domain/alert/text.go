@@ -18,6 +18,10 @@ func (e Event) subject() string {
 		return "Messages cannot be stored"
 	case CertificateExpiry:
 		return e.expirySubject()
+	case PlaintextShare:
+		return "Too much " + e.About + " mail is in clear"
+	case STARTTLSDropped:
+		return "Mail for " + e.About + " goes in clear, and went under TLS before"
 	case WebhookFailing:
 		return "Webhook " + e.About + " does not take its events"
 	}
@@ -50,6 +54,13 @@ func (k Kind) Advice() string {
 			"what was refused can be replayed."
 	case CertificateExpiry:
 		return "Import or make another certificate and activate it, or bind it to the listeners in question."
+	case PlaintextShare:
+		return "The TLS connections report says by domain which peers are in clear. Offer STARTTLS on the listeners, and " +
+			"prefer or require it for destinations and sender groups."
+	case STARTTLSDropped:
+		return "The peer may have changed its mail server, or somebody on the way strips STARTTLS from its answers to read " +
+			"the mail. Ask the peer's administrator by another way than mail. To hold mail back rather than send it in " +
+			"clear, require TLS for the destination."
 	}
 	return ""
 }

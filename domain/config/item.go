@@ -34,7 +34,6 @@ const (
 	KindAlertRecipient      Kind = "alert_recipient"
 	KindWebhook             Kind = "webhook"
 	KindContentFilters      Kind = "content_filters" // key: ContentFiltersKey
-	KindCoreProfile         Kind = "core_profile"
 )
 
 // ContentFiltersKey is the key of the one list of content filters: their order is
