@@ -90,7 +90,7 @@ func (f *fixture) parts() Config {
 		Listeners: func() []ListenerStatus {
 			return []ListenerStatus{{Name: "inbound", Address: "127.0.0.1:2525", Connections: 3}, {Name: "outbound", Address: "127.0.0.1:0", Problem: "the port is taken"}}
 		},
-		Jobs: f.jobs, Events: f.events,
+		Jobs: f.jobs, Events: f.events, Webhooks: oneWebhook{},
 		Secrets: f.secrets, TestCoreProfile: f.probes.core,
 		ExplainDestination: f.probes.destination, ExplainClient: f.probes.client,
 		ExplainMessage: f.probes.message, Verify: f.probes.verify,

@@ -53,6 +53,7 @@ func (a *API) operations() []operation {
 		a.revisionsOperations(),
 		a.jobsOperations(),
 		a.eventsOperations(),
+		a.webhookDeliveriesOperations(),
 		a.statusOperations(),
 	)
 }
@@ -78,6 +79,7 @@ func (a *API) configurationOperations() [][]operation {
 		a.managementSettingsOperations(),
 		a.alertRecipientsOperations(),
 		a.alertSettingsOperations(),
+		a.webhooksOperations(),
 	}
 }
 

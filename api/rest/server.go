@@ -58,6 +58,7 @@ type Config struct {
 	Challenges        Challenges
 	Jobs              Jobs
 	Events            Events
+	Webhooks          WebhookDispatcher
 	// Listeners returns how the listeners are doing, sorted by name.
 	Listeners func() []ListenerStatus
 	// ExplainDestination and ExplainClient say what would happen, without doing
@@ -104,6 +105,7 @@ type API struct {
 	jobs              Jobs
 	events            Events
 	streams           *streams
+	dispatcher        WebhookDispatcher
 	secrets           config.Secrets
 	listenerStatus    func() []ListenerStatus
 	explainDomain     func(context.Context, *config.Snapshot, mailaddr.DomainName) probe.Destination
@@ -130,6 +132,7 @@ type API struct {
 	outboundSettings     resource[OutboundSettings]
 	alertSettings        resource[AlertSettings]
 	alertRecipients      resource[AlertRecipient]
+	webhooks             resource[Webhook]
 	requireTLSSettings   resource[RequireTLSSettings]
 	contentFilters       resource[ContentFilters]
 	contentFilterMembers orderedList[ContentFilter]
@@ -157,7 +160,7 @@ func New(c Config) *API {
 		explainMessage: c.ExplainMessage, verify: c.Verify, notReady: c.NotReady,
 		secrets: c.Secrets, testCore: c.TestCoreProfile,
 		jobs:   c.Jobs,
-		events: c.Events, streams: newStreams(),
+		events: c.Events, streams: newStreams(), dispatcher: c.Webhooks,
 		measure: c.Measure, rates: newRateLimiter(c.Now), echo: echo.New(),
 	}
 	a.makeResources()
@@ -185,6 +188,7 @@ func (a *API) makeResources() {
 	a.outboundSettings = newOutboundSettings(a)
 	a.alertSettings = newAlertSettings(a)
 	a.alertRecipients = newAlertRecipients(a)
+	a.webhooks = newWebhooks(a)
 	a.requireTLSSettings = newRequireTLSSettings(a)
 	a.contentFilters = newContentFilters(a)
 	a.contentFilterMembers = newContentFilterMembers(a)

@@ -36,6 +36,7 @@ import (
 	"postern/smtp/queue"
 	"postern/smtp/scan"
 	"postern/smtp/watch"
+	"postern/smtp/webhook"
 )
 
 // Options are all that is needed before the database opens; everything else is
@@ -80,6 +81,7 @@ type App struct {
 	endStreams   func() // of events, before the servers stop
 	jobs         *job.Service
 	events       *eventlog.Log
+	webhooks     *webhook.Dispatcher
 	engine       *smtp.Engine
 	registry     *prometheus.Registry
 	management   *http.Server
@@ -252,6 +254,7 @@ func (a *App) follow(ctx context.Context, snapshot *config.Snapshot) []config.Pr
 }
 
 func (a *App) makeManagement(context.Context) error {
+	a.webhooks = a.newWebhooks()
 	api := rest.New(rest.Config{
 		Log: a.logger, Now: time.Now, Version: version(),
 		Authenticator: a.accounts, Configuration: a.config, Revisions: a.config, Snapshot: a.config.Snapshot,
@@ -265,7 +268,7 @@ func (a *App) makeManagement(context.Context) error {
 		ExplainMessage: a.explainMessage, Verify: outbound.NewVerifier(a.deliverer).Verify,
 		Measure: ops.NewRequestMeter(a.registry).Measure, NotReady: a.notReady, Alerts: a.alerts.service,
 		Challenges: a.web.challenges,
-		Jobs:       a.jobs, Events: a.events,
+		Jobs:       a.jobs, Events: a.events, Webhooks: a.webhooks,
 	})
 	calls := xmlrpc.NewServer(xmlrpc.Services{
 		Version: version(), Authenticator: a.accounts, Configuration: a.config,

@@ -35,6 +35,7 @@ func (a *App) startEvents() {
 	a.background.run(a.events.Run)
 	a.background.run(states.Run)
 	a.background.run(a.countEvents)
+	a.background.run(a.webhooks.Run)
 	a.registry.MustRegister(counter("postern_events_dropped_total", "Events dropped because too many waited to be written.",
 		func() float64 { return float64(a.events.Dropped()) }))
 }

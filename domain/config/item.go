@@ -32,6 +32,7 @@ const (
 	KindTrustAnchor         Kind = "trust_anchor"
 	KindServerProfile       Kind = "server_profile"
 	KindAlertRecipient      Kind = "alert_recipient"
+	KindWebhook             Kind = "webhook"
 	KindContentFilters      Kind = "content_filters" // key: ContentFiltersKey
 )
 

@@ -24,6 +24,7 @@ type Snapshot struct {
 	anchors      map[string]policy.TrustAnchor
 	profiles     map[string]policy.ServerProfile
 	recipients   map[string]policy.AlertRecipient
+	webhooks     map[string]policy.Webhook
 	domains      table[mailaddr.DomainName, struct{}]
 	controls     hostTable[policy.DestinationControl]
 	routes       hostTable[policy.Route]

@@ -127,6 +127,8 @@ func (s *Service) validateInPlace(ctx context.Context, next *Snapshot, e Edit) (
 		if e.Kind == KindSTARTTLSExemption {
 			warnings = warnRequired(next)
 		}
+	case policy.Webhook:
+		faults = checkWebhook(v)
 	case policy.AlertRecipient:
 		warnings = v.Warnings()
 	case policy.PublicWebSettings:
