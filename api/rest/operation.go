@@ -58,6 +58,7 @@ func (a *API) operations() []operation {
 		a.deliveriesOperations(),
 		a.destinationsOperations(),
 		a.tlsReportOperations(),
+		a.sessionsOperations(),
 		a.explainOperations(),
 		a.verifyOperations(),
 		a.alertsOperations(),

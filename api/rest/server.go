@@ -49,6 +49,7 @@ type Config struct {
 	OneHourList       OneHourList
 	Destinations      Destinations
 	TLSReports        TLSReports
+	Sessions          Sessions
 	Secrets           config.Secrets
 	Alerts            Alerts
 	// Listeners returns how the listeners are doing, sorted by name.
@@ -88,6 +89,7 @@ type API struct {
 	oneHour           OneHourList
 	destinations      Destinations
 	reports           TLSReports
+	sessions          Sessions
 	alerts            Alerts
 	secrets           config.Secrets
 	listenerStatus    func() []ListenerStatus
@@ -134,7 +136,7 @@ func New(c Config) *API {
 		certificates: c.Certificates, certificateWriter: c.CertificateWriter,
 		tokens: c.Tokens, administrators: c.Administrators,
 		messages: c.Messages, messageActor: c.MessageActor, oneHour: c.OneHourList, alerts: c.Alerts,
-		destinations: c.Destinations, reports: c.TLSReports,
+		destinations: c.Destinations, reports: c.TLSReports, sessions: c.Sessions,
 		listenerStatus: c.Listeners, explainDomain: c.ExplainDestination, explainClient: c.ExplainClient,
 		explainMessage: c.ExplainMessage, verify: c.Verify, notReady: c.NotReady,
 		secrets: c.Secrets, testCore: c.TestCoreProfile,

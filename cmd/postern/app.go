@@ -25,6 +25,7 @@ import (
 	"postern/domain/delivery"
 	"postern/domain/event"
 	"postern/domain/mailaddr"
+	"postern/domain/session"
 	"postern/domain/tlsreport"
 	"postern/persistence"
 	"postern/smtp"
@@ -68,6 +69,7 @@ type App struct {
 	resolver     *resolver
 	oneHour      *outbound.OneHourList
 	statistics   *tlsreport.Recorder
+	sessions     *session.Recorder
 	deliverer    *outbound.Deliverer
 	inspector    *scan.Inspector
 	queue        *queue.Queue
@@ -216,6 +218,7 @@ func localAddrs() []netip.Addr {
 }
 
 func (a *App) makeInbound(context.Context) error {
+	a.makeSessions()
 	a.engine = smtp.New(a.config, a.bus, inbound.Dependencies{
 		Snapshot: a.config.Snapshot,
 		Queue:    a.queue,
@@ -224,6 +227,7 @@ func (a *App) makeInbound(context.Context) error {
 		Limits:   inbound.NewLimits(),
 		Metrics:  inbound.NewMetrics(a.registry),
 		Observer: a.statistics,
+		Sessions: a.sessions,
 		Logger:   a.logger.With("log", "mail"),
 		Now:      time.Now,
 		NewID:    a.newMessageID,
@@ -250,7 +254,8 @@ func (a *App) makeManagement(context.Context) error {
 		Tokens: a.accounts, Administrators: a.accounts,
 		Messages: a.database.Queue(), MessageActor: a.queue, OneHourList: oneHourView{a.oneHour},
 		Destinations: queue.NewDestinations(a.queue, a.database.Queue()), TLSReports: a.statistics,
-		Secrets: a.secrets, TestCoreProfile: a.inspector.Test,
+		Sessions: a.database.Queue(),
+		Secrets:  a.secrets, TestCoreProfile: a.inspector.Test,
 		Listeners: a.listenerStatus, ExplainDestination: a.deliverer.Explain, ExplainClient: a.engine.ExplainClient,
 		ExplainMessage: a.deliverer.ExplainMessage, Verify: outbound.NewVerifier(a.deliverer).Verify,
 		Measure: ops.NewRequestMeter(a.registry).Measure, NotReady: a.notReady, Alerts: a.alerts.service,
@@ -307,6 +312,7 @@ func (a *App) notReady(context.Context) []string {
 // retried, and does not keep the rest from serving.
 func (a *App) Start(ctx context.Context) {
 	a.onStop(a.flushStatistics) // when nothing is left that counts
+	a.startSessions()
 	a.background.run(a.ring.Run)
 	a.background.run(a.keepStatistics)
 	a.onStop(a.background.stop)

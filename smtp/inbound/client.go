@@ -15,6 +15,7 @@ import (
 	"postern/domain/delivery"
 	"postern/domain/mailaddr"
 	"postern/domain/policy"
+	history "postern/domain/session"
 	"postern/smtp/reply"
 )
 
@@ -44,6 +45,7 @@ type client struct {
 	result   delivery.TLSResult // for log and report
 	failure  string             // why TLS failed
 	subject  string             // of the verified certificate; safe in a header field
+	record   history.Record     // what the history will say beside the above
 	releases []func()
 	ended    sync.Once
 }
@@ -89,6 +91,7 @@ func (c *client) admit() error {
 	c.lookUpNames()
 	if !c.decide() || c.policy.Action == policy.ActionTCPRefuse {
 		c.log("refused", "why", string(policy.ActionTCPRefuse))
+		c.record.Refuse(string(policy.ActionTCPRefuse), "")
 		h.deps.Metrics.connection(h.listener.Name, string(policy.ActionTCPRefuse))
 		return errNotAdmitted // B14: closed without a word
 	}
@@ -107,6 +110,7 @@ func (c *client) admit() error {
 // turnAway says why and ends the connection.
 func (c *client) turnAway(r reply.Reply, why string) error {
 	c.log("refused", "why", why, "reply", r.String())
+	c.record.Refuse(why, r.String())
 	c.handler.deps.Metrics.connection(c.handler.listener.Name, why)
 	if c.handler.listener.Protocol == policy.ProtocolSMTPS && c.wire.tls == nil {
 		return errNotAdmitted // who expects TLS could not read it
@@ -152,16 +156,20 @@ func (c *client) lookUpNames() {
 		c.log("names", "error", err.Error())
 	}
 	c.names = names
+	c.record.NamesKnown = err == nil && c.handler.needsNames()
 }
 
 func (h *Handler) confirmedNames(addr netip.Addr) ([]mailaddr.DomainName, error) {
-	if !h.access.NeedsNames() && !h.snapshot.ExemptsNames() {
+	if !h.needsNames() {
 		return nil, nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), nameTimeout)
 	defer cancel()
 	return h.deps.Names.ConfirmedNames(ctx, addr)
 }
+
+// needsNames reports whether any rule may ask for the names of clients.
+func (h *Handler) needsNames() bool { return h.access.NeedsNames() || h.snapshot.ExemptsNames() }
 
 // decide applies the verdict to the client.
 func (c *client) decide() bool {
@@ -205,6 +213,7 @@ func (c *client) done() {
 			release()
 		}
 		c.observeEnd()
+		c.recordEnd()
 		c.handler.leave(c)
 	})
 }

@@ -36,6 +36,7 @@ func (c *client) verify(chain []*x509.Certificate) {
 	}
 	result := tlsverify.VerifyClient(chain, c.handler.clientTrust, c.handler.deps.Now())
 	c.tls.Verified, c.tls.Verification = result.Verified, result.String()
+	c.record.Certificate = certificateResult(result)
 	if result.Verified {
 		c.subject = result.Matched
 		return
@@ -48,5 +49,6 @@ func (c *client) verify(chain []*x509.Certificate) {
 	// log: it is of use to the one who forges.
 	refusal := reply.ClientCertificateRefused()
 	c.refusal = &refusal
+	c.record.Refuse("client_certificate", refusal.String())
 	c.log("tls", "result", "certificate_refused")
 }

@@ -22,7 +22,7 @@ func (s *session) filter(body delivery.BodyWriter, check *content) error {
 	v := chain.Apply(s.facts(check))
 	s.logFilters(v)
 	if v.Rejection != nil {
-		return s.refused(reply.ContentRefused(v.Rejection.Text))
+		return s.refused(s.leg.client.refuse("content_filter", reply.ContentRefused(v.Rejection.Text)))
 	}
 	t.envelope.Held = v.Hold
 	t.flag(v.RequireTLS)

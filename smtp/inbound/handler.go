@@ -54,6 +54,7 @@ type Dependencies struct {
 	Limits   *Limits
 	Metrics  *Metrics
 	Observer Observer     // nil: nobody is told
+	Sessions Sessions     // nil: nobody keeps them
 	Logger   *slog.Logger // the mail log
 	Now      func() time.Time
 	NewID    func() delivery.MessageID
