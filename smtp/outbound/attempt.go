@@ -211,6 +211,7 @@ func (a *attempt) terms(to target) terms {
 		control:  in.Control,
 		revision: a.snapshot.Revision,
 
+		published: delivery.PublishedIn(&in),
 		recipient: a.to,
 	}
 }
@@ -262,7 +263,9 @@ func (a *attempt) use(ctx context.Context, to target, t terms) *failure {
 		}
 	}
 	a.record.TLS, a.record.Reused = s.tls, reused
-	a.note(delivery.HostTry{Host: to.hop.String(), Address: to.addr.String(), TLS: s.tls, Level: t.rung.level}, f)
+	a.note(delivery.HostTry{
+		Host: to.hop.String(), Address: to.addr.String(), TLS: s.tls, Level: t.rung.level, Evidence: evidenceOf(to, t, s, f),
+	}, f)
 	return f
 }
 

@@ -28,6 +28,7 @@ type session struct {
 	// trusted says that the certificate is verified for the very host, which
 	// credentials ask for whatever the decision does (B32).
 	trusted bool
+	proof   proof
 }
 
 // terms are what a connection is made under.
@@ -37,6 +38,8 @@ type terms struct {
 	hello    mailaddr.DomainName
 	control  policy.DestinationControl // with its limits
 	revision int64
+	// published is what others than us say about the host; nil: nothing.
+	published *delivery.Published
 	// recipient is what the connection is counted under.
 	recipient destination
 	// trace notes the steps of a live test; nil in a delivery.
@@ -220,6 +223,7 @@ func (d *Deliverer) verify(ctx context.Context, s *session, chain []*x509.Certif
 		}
 	}
 	s.tls.Verified, s.tls.Verification = result.Verified, result.String()
+	s.proof = proofOf(chain, result)
 	if to.profile != nil && to.profile.HasCredentials() {
 		s.trusted = d.check(ctx, policy.CheckMXHost, chain, to, t.decision.Domain).Verified
 	}
