@@ -11,6 +11,7 @@ import (
 
 	"postern/domain/alert"
 	"postern/domain/alert/alerttest"
+	"postern/domain/eventlog/eventlogtest"
 	"postern/domain/policy"
 )
 
@@ -24,7 +25,7 @@ func newAlerts(t *testing.T) *alert.Service {
 	t.Helper()
 	var ids atomic.Int64
 	service, err := alert.NewService(t.Context(), alert.Dependencies{
-		Store: new(alerttest.Memory), Notifier: accepting{}, Now: time.Now,
+		Store: new(alerttest.Memory), Notifier: accepting{}, Log: new(eventlogtest.Collector), Now: time.Now,
 		Recipients: func() []policy.AlertRecipient { return []policy.AlertRecipient{{Name: "operators", Enabled: true}} },
 		NewID:      func() string { return fmt.Sprintf("alert-%03d", ids.Add(1)) },
 	})

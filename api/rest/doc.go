@@ -49,6 +49,10 @@
 //	@tag.description	What an administrator has to know without asking, and who is told.
 //	@tag.name		Changes
 //	@tag.description	The history of the configuration.
+//	@tag.name		Events
+//	@tag.description	What happened, as a durable log in order, and who is told of it.
+//	@tag.name		Jobs
+//	@tag.description	Long work that goes on after the call that began it.
 //	@tag.name		Gateway
 //	@tag.description	The program itself.
 package rest

@@ -65,6 +65,8 @@ func (a *API) operations() []operation {
 		a.alertRecipientsOperations(),
 		a.alertSettingsOperations(),
 		a.revisionsOperations(),
+		a.jobsOperations(),
+		a.eventsOperations(),
 		a.statusOperations(),
 	)
 }

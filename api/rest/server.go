@@ -52,6 +52,8 @@ type Config struct {
 	Sessions          Sessions
 	Secrets           config.Secrets
 	Alerts            Alerts
+	Jobs              Jobs
+	Events            Events
 	// Listeners returns how the listeners are doing, sorted by name.
 	Listeners func() []ListenerStatus
 	// ExplainDestination and ExplainClient say what would happen, without doing
@@ -91,6 +93,9 @@ type API struct {
 	reports           TLSReports
 	sessions          Sessions
 	alerts            Alerts
+	jobs              Jobs
+	events            Events
+	streams           *streams
 	secrets           config.Secrets
 	listenerStatus    func() []ListenerStatus
 	explainDomain     func(context.Context, mailaddr.DomainName) probe.Destination
@@ -140,6 +145,8 @@ func New(c Config) *API {
 		listenerStatus: c.Listeners, explainDomain: c.ExplainDestination, explainClient: c.ExplainClient,
 		explainMessage: c.ExplainMessage, verify: c.Verify, notReady: c.NotReady,
 		secrets: c.Secrets, testCore: c.TestCoreProfile,
+		jobs:   c.Jobs,
+		events: c.Events, streams: newStreams(),
 		measure: c.Measure, rates: newRateLimiter(c.Now), echo: echo.New(),
 	}
 	a.makeResources()

@@ -34,7 +34,7 @@ func (a *App) makeAlerts(ctx context.Context) error {
 	a.alerts.dispatcher = alertmail.NewDispatcher(mailer, alertmail.NewWebhook(a.config.Snapshot), logger, time.Now)
 	var err error
 	a.alerts.service, err = alert.NewService(ctx, alert.Dependencies{
-		Store: a.database.Alerts(), Notifier: a.alerts.dispatcher, Now: time.Now, NewID: newTimeOrderedID,
+		Store: a.database.Alerts(), Notifier: a.alerts.dispatcher, Log: a.events, Now: time.Now, NewID: newTimeOrderedID,
 		Recipients: func() []policy.AlertRecipient { return a.config.Snapshot().AlertRecipients() },
 	})
 	a.alerts.deliveries = watch.NewDeliveries(a.alerts.service, logger)
@@ -58,7 +58,7 @@ func (a *App) startAlerts() {
 
 // tidyAlerts forgets alerts as old as other history that is forgotten.
 func (a *App) tidyAlerts(ctx context.Context) error {
-	keep := time.Duration(a.config.Snapshot().Settings.Queue.HistorySeconds) * time.Second
+	keep := a.history()
 	return a.alerts.service.Tidy(ctx, keep)
 }
 

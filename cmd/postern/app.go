@@ -24,6 +24,8 @@ import (
 	"postern/domain/config"
 	"postern/domain/delivery"
 	"postern/domain/event"
+	"postern/domain/eventlog"
+	"postern/domain/job"
 	"postern/domain/mailaddr"
 	"postern/domain/session"
 	"postern/domain/tlsreport"
@@ -34,6 +36,7 @@ import (
 	"postern/smtp/outbound"
 	"postern/smtp/queue"
 	"postern/smtp/scan"
+	"postern/smtp/watch"
 )
 
 // Options are all that is needed before the database opens; everything else is
@@ -74,6 +77,8 @@ type App struct {
 	inspector    *scan.Inspector
 	queue        *queue.Queue
 	alerts       alerts
+	jobs         *job.Service
+	events       *eventlog.Log
 	engine       *smtp.Engine
 	registry     *prometheus.Registry
 	management   *http.Server
@@ -93,8 +98,8 @@ func New(ctx context.Context, options Options) (_ *App, err error) {
 		}
 	}()
 	for _, step := range []func(context.Context) error{
-		a.openDatabase, a.listenManagement, a.makeConfiguration, a.makeOutbound, a.makeInspection, a.makeInbound,
-		a.makeManagement, a.ensureAdministrator, // last: a start that fails must not use up the token
+		a.openDatabase, a.makeEvents, a.listenManagement, a.makeConfiguration, a.makeOutbound, a.makeInspection, a.makeInbound,
+		a.makeJobs, a.makeManagement, a.ensureAdministrator, // last: a start that fails must not use up the token
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -196,7 +201,7 @@ func (a *App) makeOutbound(ctx context.Context) error {
 	a.queue = queue.New(queue.Dependencies{
 		Store: stored, Archive: stored, Spooler: stored, Transport: a.deliverer, Snapshot: a.config.Snapshot,
 		Logger: a.logger.With("log", "mail"), Now: time.Now, NewID: a.newMessageID, Grace: a.options.Grace / 2,
-		Observers: []queue.Observer{a.alerts.deliveries},
+		Observers: []queue.Observer{a.alerts.deliveries, watch.NewBounces(a.events)},
 	})
 	return nil
 }
@@ -251,14 +256,15 @@ func (a *App) makeManagement(context.Context) error {
 		Log: a.logger, Now: time.Now, Version: version(),
 		Authenticator: a.accounts, Configuration: a.config, Revisions: a.config, Snapshot: a.config.Snapshot,
 		Certificates: a.certificates, CertificateWriter: a.certificates,
-		Tokens: a.accounts, Administrators: a.accounts,
-		Messages: a.database.Queue(), MessageActor: a.queue, OneHourList: oneHourView{a.oneHour},
+		Tokens: loggedTokens{a.accounts, a.events}, Administrators: a.accounts,
+		Messages: a.database.Queue(), MessageActor: loggedActor{a.queue, a.events}, OneHourList: oneHourView{a.oneHour},
 		Destinations: queue.NewDestinations(a.queue, a.database.Queue()), TLSReports: a.statistics,
 		Sessions: a.database.Queue(),
 		Secrets:  a.secrets, TestCoreProfile: a.inspector.Test,
 		Listeners: a.listenerStatus, ExplainDestination: a.deliverer.Explain, ExplainClient: a.engine.ExplainClient,
 		ExplainMessage: a.deliverer.ExplainMessage, Verify: outbound.NewVerifier(a.deliverer).Verify,
 		Measure: ops.NewRequestMeter(a.registry).Measure, NotReady: a.notReady, Alerts: a.alerts.service,
+		Jobs: a.jobs, Events: a.events,
 	})
 	calls := xmlrpc.NewServer(xmlrpc.Services{
 		Version: version(), Authenticator: a.accounts, Configuration: a.config,
@@ -271,6 +277,7 @@ func (a *App) makeManagement(context.Context) error {
 	mux.Handle("/xmlrpc", calls)
 	ops.Register(mux, ops.Config{Gatherer: a.registry, NotReady: a.notReady})
 	a.management = rest.NewServer(mux, a.logger)
+	a.management.RegisterOnShutdown(api.EndStreams)
 	return nil
 }
 
@@ -313,6 +320,7 @@ func (a *App) notReady(context.Context) []string {
 func (a *App) Start(ctx context.Context) {
 	a.onStop(a.flushStatistics) // when nothing is left that counts
 	a.startSessions()
+	a.onStop(a.flushEvents)
 	a.background.run(a.ring.Run)
 	a.background.run(a.keepStatistics)
 	a.onStop(a.background.stop)
@@ -334,6 +342,8 @@ func (a *App) Start(ctx context.Context) {
 	a.background.run(a.engine.Run)
 	a.startAlerts()
 	a.onStop(a.engine.Stop)
+	a.startJobs()
+	a.startEvents()
 	go func() {
 		if err := a.management.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
 			a.logger.Error("the API ended", "error", err.Error())

@@ -195,7 +195,7 @@ func finishGoodReply(r *openapi3.Response, code int, s shape) {
 		r.Headers = openapi3.Headers{}
 	}
 	headers := slices.Concat([]string{"X-Request-Id", "RateLimit"}, s.headers)
-	if code == http.StatusCreated {
+	if code == http.StatusCreated || code == http.StatusAccepted {
 		headers = append(headers, "Location")
 	}
 	for _, header := range headers {
@@ -217,7 +217,7 @@ func problemResponses() openapi3.ResponseBodies {
 	responses := openapi3.ResponseBodies{
 		"NotModified": {Value: &openapi3.Response{Description: ptr("The caller has the newest representation already")}},
 	}
-	for _, code := range []int{400, 401, 403, 404, 406, 408, 409, 412, 413, 415, 422, 429, 500, 503} {
+	for _, code := range []int{400, 401, 403, 404, 406, 408, 409, 410, 412, 413, 415, 422, 429, 500, 503} {
 		response := &openapi3.Response{
 			Description: ptr(http.StatusText(code)),
 			Content: openapi3.Content{"application/problem+json": {
