@@ -132,18 +132,18 @@ func TestReplayOfAStoredDay(t *testing.T) {
 	q := newMail(t)
 	q.day(2000)
 	before, after := stricter(t)
-	last := 0.0
-	report, err := whatif.Run(t.Context(), q, before, after, noon.Add(-time.Hour), noon, func(share float64) {
-		if share < last || share > 1 {
-			t.Errorf("progress goes from %v to %v", last, share)
+	last := 0
+	report, err := whatif.Run(t.Context(), q, before, after, noon.Add(-time.Hour), noon, func(done, total int) {
+		if done < last || total != 2000 {
+			t.Errorf("progress goes from %d to %d of %d", last, done, total)
 		}
-		last = share
+		last = done
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	side := report.Outgoing
-	if side.Judged != 2000 || side.Unchanged != 1800 || side.CannotBeTold != 0 || len(side.Changes) != 1 || last == 0 {
+	if side.Judged != 2000 || side.Unchanged != 1800 || side.CannotBeTold != 0 || len(side.Changes) != 1 || last != 2000 {
 		t.Fatalf("%+v", side)
 	}
 	change := side.Changes[0]
@@ -159,7 +159,7 @@ func BenchmarkReplayOfADay(b *testing.B) {
 	q.day(attempts)
 	before, after := stricter(b)
 	for b.Loop() {
-		report, err := whatif.Run(b.Context(), q, before, after, noon.Add(-time.Hour), noon, func(float64) {})
+		report, err := whatif.Run(b.Context(), q, before, after, noon.Add(-time.Hour), noon, func(int, int) {})
 		if err != nil {
 			b.Fatal(err)
 		}

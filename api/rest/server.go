@@ -14,6 +14,7 @@ import (
 	"postern/domain/mailaddr"
 	"postern/domain/policy"
 	"postern/domain/probe"
+	"postern/domain/whatif"
 )
 
 // Limits of the management listener. Writing must outlast the longest `?wait=`.
@@ -50,10 +51,14 @@ type Config struct {
 	Destinations      Destinations
 	TLSReports        TLSReports
 	Sessions          Sessions
-	Secrets           config.Secrets
-	Alerts            Alerts
-	Jobs              Jobs
-	Events            Events
+	// History is what drafts are tried on, DraftSnapshot the configuration as a
+	// draft would make it (B72).
+	History       whatif.History
+	DraftSnapshot func(ctx context.Context, change string) (*config.Snapshot, error)
+	Secrets       config.Secrets
+	Alerts        Alerts
+	Jobs          Jobs
+	Events        Events
 	// Listeners returns how the listeners are doing, sorted by name.
 	Listeners func() []ListenerStatus
 	// ExplainDestination and ExplainClient say what would happen, without doing
@@ -92,6 +97,8 @@ type API struct {
 	destinations      Destinations
 	reports           TLSReports
 	sessions          Sessions
+	history           whatif.History
+	draftSnapshot     func(context.Context, string) (*config.Snapshot, error)
 	alerts            Alerts
 	jobs              Jobs
 	events            Events
@@ -142,6 +149,7 @@ func New(c Config) *API {
 		tokens: c.Tokens, administrators: c.Administrators,
 		messages: c.Messages, messageActor: c.MessageActor, oneHour: c.OneHourList, alerts: c.Alerts,
 		destinations: c.Destinations, reports: c.TLSReports, sessions: c.Sessions,
+		history: c.History, draftSnapshot: c.DraftSnapshot,
 		listenerStatus: c.Listeners, explainDomain: c.ExplainDestination, explainClient: c.ExplainClient,
 		explainMessage: c.ExplainMessage, verify: c.Verify, notReady: c.NotReady,
 		secrets: c.Secrets, testCore: c.TestCoreProfile,

@@ -346,12 +346,12 @@ func (f failing) EachAttempt(context.Context, time.Time, func(*delivery.Recorded
 func TestHalfAHistoryIsNoReport(t *testing.T) {
 	s := newConfiguration(t).service.Snapshot()
 	broken := errors.New("disk")
-	if _, err := Run(t.Context(), failing{broken}, s, s, noon, noon, func(float64) {}); !errors.Is(err, broken) {
+	if _, err := Run(t.Context(), failing{broken}, s, s, noon, noon, func(int, int) {}); !errors.Is(err, broken) {
 		t.Errorf("error is %v", err)
 	}
 	stopped, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := Run(stopped, failing{}, s, s, noon, noon, func(float64) {}); !errors.Is(err, context.Canceled) {
+	if _, err := Run(stopped, failing{}, s, s, noon, noon, func(int, int) {}); !errors.Is(err, context.Canceled) {
 		t.Errorf("error is %v", err)
 	}
 }

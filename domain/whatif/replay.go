@@ -106,9 +106,9 @@ func (r *Replay) Report() Report {
 // progressStep is how many units are judged between two words of progress.
 const progressStep = 500
 
-// Run replays what was recorded since a time. progress is told of the share that
-// is done, from 0 to 1.
-func Run(ctx context.Context, h History, before, after *config.Snapshot, since, now time.Time, progress func(float64)) (Report, error) {
+// Run replays what was recorded since a time. progress is told now and then, and
+// at the end, how many units are done of how many.
+func Run(ctx context.Context, h History, before, after *config.Snapshot, since, now time.Time, progress func(done, total int)) (Report, error) {
 	total, err := h.Recorded(ctx, since)
 	if err != nil {
 		return Report{}, domain.Wrap(err, "count the history")
@@ -117,7 +117,7 @@ func Run(ctx context.Context, h History, before, after *config.Snapshot, since, 
 	step := func() bool {
 		done++
 		if done%progressStep == 0 {
-			progress(min(float64(done)/float64(max(total, done)), 1))
+			progress(done, max(total, done))
 		}
 		return ctx.Err() == nil
 	}
@@ -128,6 +128,7 @@ func Run(ctx context.Context, h History, before, after *config.Snapshot, since, 
 	if err = cmp.Or(err, ctx.Err()); err != nil {
 		return Report{}, domain.Wrap(err, "replay the history")
 	}
+	progress(done, max(total, done))
 	report := r.Report()
 	report.Since = since
 	return report, nil

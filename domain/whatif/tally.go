@@ -9,7 +9,7 @@ import (
 // Bounds of a report.
 const (
 	maxSubjects = 200_000 // that are told apart, in each direction
-	maxListed   = 100     // of each change
+	maxListed   = 50      // of each change
 )
 
 // Side is what a change does to one direction of mail.
