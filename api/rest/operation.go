@@ -59,6 +59,7 @@ func (a *API) operations() []operation {
 		a.destinationsOperations(),
 		a.tlsReportOperations(),
 		a.sessionsOperations(),
+		a.reportOnlyOperations(),
 		a.impactOperations(),
 		a.explainOperations(),
 		a.verifyOperations(),

@@ -51,6 +51,7 @@ type Config struct {
 	Destinations      Destinations
 	TLSReports        TLSReports
 	Sessions          Sessions
+	ReportOnly        ReportOnly
 	// History is what drafts are tried on, DraftSnapshot the configuration as a
 	// draft would make it (B72).
 	History       whatif.History
@@ -97,6 +98,7 @@ type API struct {
 	destinations      Destinations
 	reports           TLSReports
 	sessions          Sessions
+	reportOnly        ReportOnly
 	history           whatif.History
 	draftSnapshot     func(context.Context, string) (*config.Snapshot, error)
 	alerts            Alerts
@@ -148,7 +150,7 @@ func New(c Config) *API {
 		certificates: c.Certificates, certificateWriter: c.CertificateWriter,
 		tokens: c.Tokens, administrators: c.Administrators,
 		messages: c.Messages, messageActor: c.MessageActor, oneHour: c.OneHourList, alerts: c.Alerts,
-		destinations: c.Destinations, reports: c.TLSReports, sessions: c.Sessions,
+		destinations: c.Destinations, reports: c.TLSReports, sessions: c.Sessions, reportOnly: c.ReportOnly,
 		history: c.History, draftSnapshot: c.DraftSnapshot,
 		listenerStatus: c.Listeners, explainDomain: c.ExplainDestination, explainClient: c.ExplainClient,
 		explainMessage: c.ExplainMessage, verify: c.Verify, notReady: c.NotReady,

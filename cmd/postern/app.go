@@ -27,6 +27,7 @@ import (
 	"postern/domain/eventlog"
 	"postern/domain/job"
 	"postern/domain/mailaddr"
+	"postern/domain/reportonly"
 	"postern/domain/session"
 	"postern/domain/tlsreport"
 	"postern/persistence"
@@ -73,6 +74,7 @@ type App struct {
 	oneHour      *outbound.OneHourList
 	statistics   *tlsreport.Recorder
 	sessions     *session.Recorder
+	reportOnly   *reportonly.Counter
 	deliverer    *outbound.Deliverer
 	inspector    *scan.Inspector
 	queue        *queue.Queue
@@ -180,6 +182,7 @@ func (a *App) makeOutbound(ctx context.Context) error {
 	}
 	stored := a.database.Queue()
 	a.statistics = tlsreport.NewRecorder(stored, time.Now)
+	a.makeReportOnly()
 	a.deliverer = outbound.New(outbound.Dependencies{
 		Snapshot:          a.config.Snapshot,
 		Resolver:          a.resolver,
@@ -190,6 +193,7 @@ func (a *App) makeOutbound(ctx context.Context) error {
 		LocalAddrs:        localAddrs,
 		OneHour:           a.oneHour,
 		Observer:          a.statistics,
+		Reports:           a.reportOnly,
 		Logger:            a.logger,
 		Now:               time.Now,
 		Timeouts:          outbound.DefaultTimeouts(),
@@ -233,6 +237,7 @@ func (a *App) makeInbound(context.Context) error {
 		Metrics:  inbound.NewMetrics(a.registry),
 		Observer: a.statistics,
 		Sessions: a.sessions,
+		Reports:  a.reportOnly,
 		Logger:   a.logger.With("log", "mail"),
 		Now:      time.Now,
 		NewID:    a.newMessageID,
@@ -259,7 +264,7 @@ func (a *App) makeManagement(context.Context) error {
 		Tokens: loggedTokens{a.accounts, a.events}, Administrators: a.accounts,
 		Messages: a.database.Queue(), MessageActor: loggedActor{a.queue, a.events}, OneHourList: oneHourView{a.oneHour},
 		Destinations: queue.NewDestinations(a.queue, a.database.Queue()), TLSReports: a.statistics,
-		Sessions: a.database.Queue(), History: a.database.Queue(), DraftSnapshot: a.draftSnapshot,
+		Sessions: a.database.Queue(), ReportOnly: a.reportOnly, History: a.database.Queue(), DraftSnapshot: a.draftSnapshot,
 		Secrets: a.secrets, TestCoreProfile: a.inspector.Test,
 		Listeners: a.listenerStatus, ExplainDestination: a.deliverer.Explain, ExplainClient: a.engine.ExplainClient,
 		ExplainMessage: a.deliverer.ExplainMessage, Verify: outbound.NewVerifier(a.deliverer).Verify,

@@ -2,8 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
+	"postern/domain/reportonly"
 	"postern/domain/session"
 )
 
@@ -18,11 +22,26 @@ func (a *App) makeSessions() {
 		func() float64 { return float64(a.sessions.Dropped()) }))
 }
 
-// startSessions keeps writing what was remembered; the last of it goes to the
-// disk when no session is left.
+// makeReportOnly makes what counts the refusals of rules that only report.
+func (a *App) makeReportOnly() {
+	a.reportOnly = reportonly.NewCounter(a.database.Queue(), time.Now)
+	for _, kind := range reportonly.Kinds() {
+		a.registry.MustRegister(prometheus.NewCounterFunc(prometheus.CounterOpts{
+			Name: "postern_report_only_refusals_total", Help: "Messages that rules which only report would have refused.",
+			ConstLabels: prometheus.Labels{"kind": string(kind)},
+		}, func() float64 { return float64(a.reportOnly.Refused(kind)) }))
+	}
+}
+
+// startSessions keeps writing what was remembered and counted; the last of it
+// goes to the disk when no session is left.
 func (a *App) startSessions() {
-	a.onStop(func(ctx context.Context) error { return a.sessions.Flush(context.WithoutCancel(ctx)) })
+	a.onStop(func(ctx context.Context) error { return a.flushSessions(context.WithoutCancel(ctx)) })
 	a.background.run(a.keepSessions)
+}
+
+func (a *App) flushSessions(ctx context.Context) error {
+	return errors.Join(a.sessions.Flush(ctx), a.reportOnly.Flush(ctx))
 }
 
 func (a *App) keepSessions(ctx context.Context) {
@@ -35,7 +54,7 @@ func (a *App) keepSessions(ctx context.Context) {
 		case <-ticker.C:
 		case <-a.sessions.Full():
 		}
-		if err := a.sessions.Flush(ctx); err != nil && ctx.Err() == nil {
+		if err := a.flushSessions(ctx); err != nil && ctx.Err() == nil {
 			a.logger.Error("history of sessions not written", "error", err.Error())
 		}
 	}

@@ -60,6 +60,8 @@ type OutboundInputs struct {
 	Control DestinationControl
 	// ControlIsDefault says that the entry "default" matched, which B2 raises.
 	ControlIsDefault bool
+	// ReportOnly is a level that does not act (B72); nil where there is none.
+	ReportOnly *ReportOnlyLevel
 	// Exemption and Requirement are the list entries in force that match the
 	// recipient domain, the host or its address; nil where none does (B25).
 	Exemption   *STARTTLSEntry
@@ -197,6 +199,7 @@ func Effective(in OutboundInputs) Decision {
 	d.RequireTLS = in.RequireTLS
 	d.Refused = refusal(in, d)
 	d.switchOff(in, winner)
+	d.report(in.ReportOnly)
 	return d
 }
 

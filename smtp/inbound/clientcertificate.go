@@ -31,7 +31,7 @@ func (h *Handler) prepareClientCertificates() {
 // verify judges the certificate that the client showed, leaf first, if its
 // policy asks for one.
 func (c *client) verify(chain []*x509.Certificate) {
-	if !c.policy.VerifiesClients() {
+	if !c.policy.AsksClients() {
 		return
 	}
 	result := tlsverify.VerifyClient(chain, c.handler.clientTrust, c.handler.deps.Now())
@@ -40,6 +40,9 @@ func (c *client) verify(chain []*x509.Certificate) {
 	if result.Verified {
 		c.subject = result.Matched
 		return
+	}
+	if !c.policy.VerifiesClients() {
+		return // B72: for the record
 	}
 	// B17: preferred goes on without a certificate, never with an invalid one.
 	if result.Reason == tlsverify.NoCertificate && !c.requireTLS {

@@ -266,6 +266,7 @@ func (s *session) enqueue(body delivery.BodyWriter, check *content) error {
 	}
 	c.messages++
 	c.observeMessage()
+	s.reportAccepted()
 	c.handler.deps.Metrics.message(c.handler.listener.Name, "accepted", t.envelope.Size)
 	c.log("accepted", "queue_id", t.envelope.ID.String(), "from", t.envelope.Sender.String(),
 		"recipients", len(t.to), "size", t.envelope.Size)

@@ -40,6 +40,9 @@ type terms struct {
 	revision int64
 	// published is what others than us say about the host; nil: nothing.
 	published *delivery.Published
+	// reported is what a rule that only reports would have made of it; nil where
+	// there is none.
+	reported *reported
 	// recipient is what the connection is counted under.
 	recipient destination
 	// trace notes the steps of a live test; nil in a delivery.

@@ -19,3 +19,17 @@ CREATE TABLE sessions (
 );
 
 CREATE INDEX sessions_by_client ON sessions (client, id);
+
+-- What rules that only report would have refused.
+CREATE TABLE report_only (
+    day      BIGINT NOT NULL, -- its beginning
+    kind     TEXT   NOT NULL, -- destination_control, mail_flow_policy, content_filter
+    name     TEXT   NOT NULL, -- of the rule
+    refused  BIGINT NOT NULL, -- messages
+    untold   BIGINT NOT NULL, -- messages of which that is not known
+    first_at BIGINT NOT NULL, -- 0: nothing would have been refused
+    last_at  BIGINT NOT NULL,
+    example  TEXT   NOT NULL, -- queue id of the last one
+    detail   TEXT   NOT NULL, -- why
+    PRIMARY KEY (day, kind, name)
+) WITHOUT ROWID;
