@@ -31,8 +31,10 @@
 //	@tag.description	Listeners, who may connect to them, and what they may do.
 //	@tag.name		Sending
 //	@tag.description	Where mail goes, and how it must be encrypted.
+//	@tag.name		Server profiles
+//	@tag.description	Servers with all that is needed to use them: next hops, and those that judge content.
 //	@tag.name		Inspection
-//	@tag.description	Who judges the content of messages.
+//	@tag.description	Whether the content of messages is judged, and by whom.
 //	@tag.name		STARTTLS lists
 //	@tag.description	Exceptions from the rules, in both directions.
 //	@tag.name		Settings

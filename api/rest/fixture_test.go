@@ -81,8 +81,9 @@ func (f *fixture) parts() Config {
 		Certificates: f.certs, CertificateWriter: f.certs,
 		Tokens: f.people, Administrators: f.people,
 		Messages: f.queue, MessageActor: f.queue, OneHourList: f.hosts, Alerts: f.alerts,
-		Destinations: newDestinations(), TLSReports: f.reports, Sessions: newSessions(), ReportOnly: new(reportOnly),
-		History: pastDay{}, DraftSnapshot: f.draftSnapshot,
+		Sessions: newSessions(), ReportOnly: new(reportOnly), History: pastDay{}, DraftSnapshot: f.draftSnapshot,
+		Challenges:   newMemoryChallenges(f.t),
+		Destinations: newDestinations(), TLSReports: f.reports,
 		Listeners: func() []ListenerStatus {
 			return []ListenerStatus{{Name: "inbound", Address: "127.0.0.1:2525", Connections: 3}, {Name: "outbound", Address: "127.0.0.1:0", Problem: "the port is taken"}}
 		},

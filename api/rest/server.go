@@ -50,16 +50,17 @@ type Config struct {
 	OneHourList       OneHourList
 	Destinations      Destinations
 	TLSReports        TLSReports
+	Secrets           config.Secrets
+	Alerts            Alerts
+	Challenges        Challenges
+	Jobs              Jobs
+	Events            Events
 	Sessions          Sessions
 	ReportOnly        ReportOnly
 	// History is what drafts are tried on, DraftSnapshot the configuration as a
 	// draft would make it (B72).
 	History       whatif.History
 	DraftSnapshot func(ctx context.Context, change string) (*config.Snapshot, error)
-	Secrets       config.Secrets
-	Alerts        Alerts
-	Jobs          Jobs
-	Events        Events
 	// Listeners returns how the listeners are doing, sorted by name.
 	Listeners func() []ListenerStatus
 	// ExplainDestination and ExplainClient say what would happen, without doing
@@ -102,6 +103,7 @@ type API struct {
 	history           whatif.History
 	draftSnapshot     func(context.Context, string) (*config.Snapshot, error)
 	alerts            Alerts
+	challenges        Challenges
 	jobs              Jobs
 	events            Events
 	streams           *streams
@@ -134,8 +136,9 @@ type API struct {
 	requireTLSSettings   resource[RequireTLSSettings]
 	contentFilters       resource[ContentFilters]
 	contentFilterMembers orderedList[ContentFilter]
-	coreProfiles         resource[CoreProfile]
 	inspectionSettings   resource[InspectionSettings]
+	publicWebSettings    resource[PublicWebSettings]
+	managementSettings   resource[ManagementSettings]
 
 	measure func(operation string, status int, took time.Duration)
 	rates   *rateLimiter
@@ -150,8 +153,9 @@ func New(c Config) *API {
 		certificates: c.Certificates, certificateWriter: c.CertificateWriter,
 		tokens: c.Tokens, administrators: c.Administrators,
 		messages: c.Messages, messageActor: c.MessageActor, oneHour: c.OneHourList, alerts: c.Alerts,
-		destinations: c.Destinations, reports: c.TLSReports, sessions: c.Sessions, reportOnly: c.ReportOnly,
-		history: c.History, draftSnapshot: c.DraftSnapshot,
+		challenges:   c.Challenges,
+		destinations: c.Destinations, reports: c.TLSReports,
+		sessions: c.Sessions, reportOnly: c.ReportOnly, history: c.History, draftSnapshot: c.DraftSnapshot,
 		listenerStatus: c.Listeners, explainDomain: c.ExplainDestination, explainClient: c.ExplainClient,
 		explainMessage: c.ExplainMessage, verify: c.Verify, notReady: c.NotReady,
 		secrets: c.Secrets, testCore: c.TestCoreProfile,
@@ -187,8 +191,9 @@ func (a *API) makeResources() {
 	a.requireTLSSettings = newRequireTLSSettings(a)
 	a.contentFilters = newContentFilters(a)
 	a.contentFilterMembers = newContentFilterMembers(a)
-	a.coreProfiles = newCoreProfiles(a)
 	a.inspectionSettings = newInspectionSettings(a)
+	a.publicWebSettings = newPublicWebSettings(a)
+	a.managementSettings = newManagementSettings(a)
 }
 
 // Handler returns the API as a handler for every path that it has; all other

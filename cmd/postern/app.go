@@ -79,6 +79,8 @@ type App struct {
 	inspector    *scan.Inspector
 	queue        *queue.Queue
 	alerts       alerts
+	web          websites
+	endStreams   func() // of events, before the servers stop
 	jobs         *job.Service
 	events       *eventlog.Log
 	engine       *smtp.Engine
@@ -101,7 +103,7 @@ func New(ctx context.Context, options Options) (_ *App, err error) {
 	}()
 	for _, step := range []func(context.Context) error{
 		a.openDatabase, a.makeEvents, a.listenManagement, a.makeConfiguration, a.makeOutbound, a.makeInspection, a.makeInbound,
-		a.makeJobs, a.makeManagement, a.ensureAdministrator, // last: a start that fails must not use up the token
+		a.makeWeb, a.makeJobs, a.makeManagement, a.ensureAdministrator, // last: a start that fails must not use up the token
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -183,6 +185,9 @@ func (a *App) makeOutbound(ctx context.Context) error {
 	stored := a.database.Queue()
 	a.statistics = tlsreport.NewRecorder(stored, time.Now)
 	a.makeReportOnly()
+	if err := a.makeAlerts(ctx); err != nil {
+		return err
+	}
 	a.deliverer = outbound.New(outbound.Dependencies{
 		Snapshot:          a.config.Snapshot,
 		Resolver:          a.resolver,
@@ -192,16 +197,13 @@ func (a *App) makeOutbound(ctx context.Context) error {
 		ClientCertificate: a.ring.ClientCertificate(""),
 		LocalAddrs:        localAddrs,
 		OneHour:           a.oneHour,
-		Observer:          a.statistics,
+		Observer:          outgoing{a.statistics, a.alerts.partners},
 		Reports:           a.reportOnly,
 		Logger:            a.logger,
 		Now:               time.Now,
 		Timeouts:          outbound.DefaultTimeouts(),
 		Pool:              outbound.DefaultPoolLimits(),
 	})
-	if err := a.makeAlerts(ctx); err != nil {
-		return err
-	}
 	a.queue = queue.New(queue.Dependencies{
 		Store: stored, Archive: stored, Spooler: stored, Transport: a.deliverer, Snapshot: a.config.Snapshot,
 		Logger: a.logger.With("log", "mail"), Now: time.Now, NewID: a.newMessageID, Grace: a.options.Grace / 2,
@@ -248,12 +250,13 @@ func (a *App) makeInbound(context.Context) error {
 }
 
 // follow puts those parts of a snapshot into force that are not listeners.
-func (a *App) follow(snapshot *config.Snapshot) {
+func (a *App) follow(ctx context.Context, snapshot *config.Snapshot) []config.Problem {
 	a.resolver.follow(snapshot)
 	if a.trust.follow(snapshot) {
 		a.deliverer.CloseIdle() // what was verified under other anchors serves no longer
 		a.inspector.Forget()
 	}
+	return a.followWeb(ctx, snapshot)
 }
 
 func (a *App) makeManagement(context.Context) error {
@@ -269,11 +272,13 @@ func (a *App) makeManagement(context.Context) error {
 		Listeners: a.listenerStatus, ExplainDestination: a.deliverer.Explain, ExplainClient: a.engine.ExplainClient,
 		ExplainMessage: a.deliverer.ExplainMessage, Verify: outbound.NewVerifier(a.deliverer).Verify,
 		Measure: ops.NewRequestMeter(a.registry).Measure, NotReady: a.notReady, Alerts: a.alerts.service,
-		Jobs: a.jobs, Events: a.events,
+		Challenges: a.web.challenges,
+		Jobs:       a.jobs, Events: a.events,
 	})
 	calls := xmlrpc.NewServer(xmlrpc.Services{
 		Version: version(), Authenticator: a.accounts, Configuration: a.config,
 		CertificateReader: a.certificates, CertificateWriter: a.certificates,
+		Challenges: a.web.challenges,
 	}, a.logger, time.Now)
 	a.registerMetrics()
 	mux := http.NewServeMux()
@@ -281,8 +286,8 @@ func (a *App) makeManagement(context.Context) error {
 	mux.Handle("/RPC2", calls)
 	mux.Handle("/xmlrpc", calls)
 	ops.Register(mux, ops.Config{Gatherer: a.registry, NotReady: a.notReady})
-	a.management = rest.NewServer(mux, a.logger)
-	a.management.RegisterOnShutdown(api.EndStreams)
+	a.management, a.web.management = rest.NewServer(mux, a.logger), mux
+	a.endStreams = api.EndStreams
 	return nil
 }
 
@@ -355,6 +360,11 @@ func (a *App) Start(ctx context.Context) {
 		}
 	}()
 	a.onStop(a.management.Shutdown)
+	a.onStop(a.web.endpoints.Stop)
+	a.onStop(func(context.Context) error { // or the servers would wait for them
+		a.endStreams()
+		return nil
+	})
 }
 
 // Stop ends the gateway: the API first, then the inbound side, then deliveries,

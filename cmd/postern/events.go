@@ -110,8 +110,8 @@ var actionEvents = map[delivery.Action]eventlog.Type{
 }
 
 // Act is [queue.Queue.Act].
-func (l loggedActor) Act(ctx context.Context, action delivery.Action, ids ...delivery.MessageID) (int, error) {
-	changed, err := l.Queue.Act(ctx, action, ids...)
+func (l loggedActor) Act(ctx context.Context, by string, action delivery.Action, ids ...delivery.MessageID) (int, error) {
+	changed, err := l.Queue.Act(ctx, by, action, ids...)
 	about := eventlog.Subject{Kind: "message"}
 	if len(ids) == 1 {
 		about.Key = ids[0].String()
@@ -121,8 +121,8 @@ func (l loggedActor) Act(ctx context.Context, action delivery.Action, ids ...del
 }
 
 // ActOnAll is [queue.Queue.ActOnAll].
-func (l loggedActor) ActOnAll(ctx context.Context, action delivery.Action, f delivery.MessageFilter) (int, error) {
-	changed, err := l.Queue.ActOnAll(ctx, action, f)
+func (l loggedActor) ActOnAll(ctx context.Context, by string, action delivery.Action, f delivery.MessageFilter) (int, error) {
+	changed, err := l.Queue.ActOnAll(ctx, by, action, f)
 	l.append(action, eventlog.Subject{Kind: "message"}, changed)
 	return changed, err
 }

@@ -35,6 +35,16 @@ type FilterVerdict struct {
 	Reported []string
 }
 
+// Holders names the filters that hold the message, in order.
+func (v FilterVerdict) Holders() (names []string) {
+	for _, m := range v.Matches {
+		if slices.ContainsFunc(m.Actions, func(a FilterAction) bool { return a.Action == ActionHold }) {
+			names = append(names, m.Filter)
+		}
+	}
+	return names
+}
+
 // FilterRejection is the refusal of a message by a filter.
 type FilterRejection struct {
 	Filter, Text string

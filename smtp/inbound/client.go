@@ -159,6 +159,10 @@ func (c *client) lookUpNames() {
 	c.record.NamesKnown = err == nil && c.handler.needsNames()
 }
 
+// needsNames reports whether any entry that a client is held against is a host
+// name.
+func (h *Handler) needsNames() bool { return h.access.NeedsNames() || h.snapshot.ExemptsNames() }
+
 func (h *Handler) confirmedNames(addr netip.Addr) ([]mailaddr.DomainName, error) {
 	if !h.needsNames() {
 		return nil, nil
@@ -167,9 +171,6 @@ func (h *Handler) confirmedNames(addr netip.Addr) ([]mailaddr.DomainName, error)
 	defer cancel()
 	return h.deps.Names.ConfirmedNames(ctx, addr)
 }
-
-// needsNames reports whether any rule may ask for the names of clients.
-func (h *Handler) needsNames() bool { return h.access.NeedsNames() || h.snapshot.ExemptsNames() }
 
 // decide applies the verdict to the client.
 func (c *client) decide() bool {
