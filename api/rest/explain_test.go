@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"postern/domain"
+	"postern/domain/config"
 	"postern/domain/delivery"
 	"postern/domain/mailaddr"
 	"postern/domain/policy"
@@ -25,13 +26,16 @@ type probes struct {
 	asked        []probe.Question
 	refusal      error
 	inspection   probe.Inspection
+	under        *config.Snapshot // of the last question
 }
 
-func (p *probes) destination(_ context.Context, name mailaddr.DomainName) probe.Destination {
+func (p *probes) destination(_ context.Context, under *config.Snapshot, name mailaddr.DomainName) probe.Destination {
+	p.under = under
 	return p.destinations[name]
 }
 
-func (p *probes) client(listener string, addr netip.Addr) (probe.Client, error) {
+func (p *probes) client(_ context.Context, under *config.Snapshot, listener string, addr netip.Addr) (probe.Client, error) {
+	p.under = under
 	if listener != "inbound" {
 		return probe.Client{}, domain.E(domain.NotFound, "there is no listener %q", listener)
 	}

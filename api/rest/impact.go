@@ -114,7 +114,11 @@ func (a *API) startChangeImpact(c echo.Context) error {
 		}
 	}
 	id, before := c.Param("id"), a.snapshot()
-	after, err := a.draftSnapshot(c.Request().Context(), id)
+	draft, err := a.changeCommits.View(c.Request().Context(), id)
+	if err != nil {
+		return err
+	}
+	after, err := draft.Snapshot(c.Request().Context())
 	if err != nil {
 		return err
 	}

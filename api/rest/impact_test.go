@@ -9,10 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"postern/domain"
-	"postern/domain/config"
 	"postern/domain/delivery"
-	"postern/domain/mailaddr"
 	"postern/domain/policy"
 	"postern/domain/session"
 	"postern/domain/whatif"
@@ -45,27 +42,12 @@ func (pastDay) EachAttempt(_ context.Context, _ time.Time, yield func(*delivery.
 	return nil
 }
 
-// draftSnapshot knows the draft "strict", by which TLS is required of
-// partner.example.
-func (f *fixture) draftSnapshot(_ context.Context, id string) (*config.Snapshot, error) {
-	if id != "strict" {
-		return nil, domain.E(domain.NotFound, "there is no draft %q", id)
-	}
-	level := policy.TLSRequired
-	pattern, err := mailaddr.ParseHostPattern("partner.example")
-	if err != nil {
-		return nil, err
-	}
-	_, err = f.config.Commit(context.Background(), config.Change{Author: "test", Edits: []config.Edit{{
-		Kind: config.KindDestinationControl, Key: pattern.String(), Value: policy.DestinationControl{Pattern: pattern, TLSLevel: &level},
-	}}})
-	return f.config.Snapshot(), err
-}
-
 func TestChangeImpact(t *testing.T) { // B72
 	f := newFixture(t)
 	f.call("PATCH", "/api/v1/settings/tls", `{"enabled":true}`)
-	const path = "/api/v1/changes/strict/impact"
+	change := decoded[map[string]any](f.call("POST", "/api/v1/changes", `{"comment":"stricter"}`).want(http.StatusCreated))["id"].(string)
+	path := "/api/v1/changes/" + change + "/impact"
+	f.call("PUT", "/api/v1/destination-controls/partner.example?change="+change, `{"tls_level":"required"}`).want(http.StatusCreated)
 	f.call("GET", path, "").want(http.StatusNotFound)
 	begun := f.callAs("viewer", "POST", path+"?days=3", "").want(http.StatusAccepted)
 	done := decoded[map[string]any](f.call("GET", begun.header.Get("Location")+"?wait=10s", "").want(http.StatusOK))
@@ -99,8 +81,11 @@ func TestChangeImpact(t *testing.T) { // B72
 
 func TestChangeImpactRefusesWhatCannotBeAsked(t *testing.T) {
 	f := newFixture(t)
+	change := decoded[map[string]any](f.call("POST", "/api/v1/changes", `{"comment":"stricter"}`).want(http.StatusCreated))["id"].(string)
 	for _, days := range []string{"0", "366", "many"} {
-		f.call("POST", "/api/v1/changes/strict/impact?days="+days, "").want(http.StatusBadRequest)
+		f.call("POST", "/api/v1/changes/"+change+"/impact?days="+days, "").want(http.StatusBadRequest)
 	}
 	f.call("POST", "/api/v1/changes/unknown/impact", "").want(http.StatusNotFound)
+	f.call("POST", "/api/v1/changes/"+change+"/discard", "").want(http.StatusOK)
+	f.call("POST", "/api/v1/changes/"+change+"/impact", "").want(http.StatusConflict)
 }

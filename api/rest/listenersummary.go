@@ -47,14 +47,21 @@ type ListenerSummary struct {
 //	@Param		name	path		string	true	"Name of the listener"
 //	@Success	200		{object}	ListenerSummary
 //	@Failure	404		{object}	Problem
+//	@Failure	409		{object}	Problem
+//	@Failure	422		{object}	Problem
 //	@Router		/listeners/{name}/summary [get]
+//	@x-draft	true
 //	@x-role		"viewer"
 func (a *API) getListenerSummary(c echo.Context) error {
 	name, err := pathParam(c, "name")
 	if err != nil {
 		return err
 	}
-	listener, ok := a.snapshot().Listener(name)
+	snapshot, err := a.snapshotOf(c)
+	if err != nil {
+		return err
+	}
+	listener, ok := snapshot.Listener(name)
 	if !ok {
 		return domain.E(domain.NotFound, "there is no listener %q", shorten(name, 100))
 	}

@@ -34,22 +34,9 @@ var (
 // operations is the table of the whole API.
 func (a *API) operations() []operation {
 	return slices.Concat(
-		a.listenersOperations(),
-		a.senderGroupsOperations(),
-		a.mailFlowPoliciesOperations(),
-		a.domainsOperations(),
-		a.destinationControlsOperations(),
-		a.mailRoutesOperations(),
-		a.serverProfilesOperations(),
-		a.trustAnchorsOperations(),
-		a.starttlsExemptionsOperations(),
-		a.starttlsRequirementsOperations(),
-		a.settingsOperations(),
-		a.requireTLSSettingsOperations(),
-		a.contentFiltersOperations(),
-		a.inspectionSettingsOperations(),
-		a.publicWebSettingsOperations(),
-		a.managementSettingsOperations(),
+		inDrafts(a.configurationOperations()...),
+		a.changesOperations(),
+		a.presetsOperations(),
 		a.acmeChallengesOperations(),
 		a.noTLSHostsOperations(),
 		a.certificatesOperations(),
@@ -66,13 +53,35 @@ func (a *API) operations() []operation {
 		a.explainOperations(),
 		a.verifyOperations(),
 		a.alertsOperations(),
-		a.alertRecipientsOperations(),
-		a.alertSettingsOperations(),
 		a.revisionsOperations(),
 		a.jobsOperations(),
 		a.eventsOperations(),
 		a.statusOperations(),
 	)
+}
+
+// configurationOperations are those on configuration items, resource by resource.
+func (a *API) configurationOperations() [][]operation {
+	return [][]operation{
+		a.listenersOperations(),
+		a.senderGroupsOperations(),
+		a.mailFlowPoliciesOperations(),
+		a.domainsOperations(),
+		a.destinationControlsOperations(),
+		a.mailRoutesOperations(),
+		a.serverProfilesOperations(),
+		a.trustAnchorsOperations(),
+		a.starttlsExemptionsOperations(),
+		a.starttlsRequirementsOperations(),
+		a.settingsOperations(),
+		a.requireTLSSettingsOperations(),
+		a.contentFiltersOperations(),
+		a.inspectionSettingsOperations(),
+		a.publicWebSettingsOperations(),
+		a.managementSettingsOperations(),
+		a.alertRecipientsOperations(),
+		a.alertSettingsOperations(),
+	}
 }
 
 // register puts every operation, and the public pages beside them, into the
@@ -87,7 +96,7 @@ func (a *API) register() {
 
 // guarded puts what every operation needs before its handler: a caller whose
 // role allows it, a request within the caller's rate, a query that we
-// understand, and a reply that the caller can read.
+// understand, a configuration to work on, and a reply that the caller can read.
 func (a *API) guarded(o operation) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		c.Set(operationKey, o.id)
@@ -98,6 +107,9 @@ func (a *API) guarded(o operation) echo.HandlerFunc {
 			return err
 		}
 		if err := checkQuery(c, o.query); err != nil {
+			return err
+		}
+		if err := a.chooseConfiguration(c); err != nil {
 			return err
 		}
 		if _, err := negotiate(c.Request(), o.mediaTypes()...); err != nil {

@@ -209,7 +209,7 @@ func TestBadPages(t *testing.T) {
 	tampered[8] ^= 1
 	for _, query := range []string{
 		"limit=0", "limit=1001", "limit=x", "limit=", "limit=1&limit=2", "cursor=!", "cursor=e30", "cursor=" + string(tampered),
-		"change=1", "Limit=1", "wait=1s",
+		"force=1", "Limit=1", "wait=1s",
 	} {
 		want := http.StatusBadRequest
 		if query == "limit=" {

@@ -37,9 +37,13 @@ type Config struct {
 	// took.
 	Measure func(operation string, status int, took time.Duration)
 
-	Authenticator     Authenticator
-	Configuration     Configuration
-	Revisions         Revisions
+	Authenticator Authenticator
+	Configuration Configuration
+	Revisions     Revisions
+	Changes       Changes
+	ChangeCommits ChangeCommits
+	// Preview says what a change would come to.
+	Preview           func(context.Context, config.Change) (config.Preview, error)
 	Snapshot          func() *config.Snapshot
 	Certificates      CertificateReader
 	CertificateWriter CertificateWriter
@@ -57,16 +61,15 @@ type Config struct {
 	Events            Events
 	Sessions          Sessions
 	ReportOnly        ReportOnly
-	// History is what drafts are tried on, DraftSnapshot the configuration as a
-	// draft would make it (B72).
-	History       whatif.History
-	DraftSnapshot func(ctx context.Context, change string) (*config.Snapshot, error)
+	// History is what drafts are tried on (B72).
+	History whatif.History
 	// Listeners returns how the listeners are doing, sorted by name.
 	Listeners func() []ListenerStatus
 	// ExplainDestination and ExplainClient say what would happen, without doing
-	// it (B71). An unknown listener is a NotFound error.
-	ExplainDestination func(context.Context, mailaddr.DomainName) probe.Destination
-	ExplainClient      func(listener string, client netip.Addr) (probe.Client, error)
+	// it (B71): under the snapshot, that of a draft, or where it is nil as things
+	// are. An unknown listener is a NotFound error.
+	ExplainDestination func(context.Context, *config.Snapshot, mailaddr.DomainName) probe.Destination
+	ExplainClient      func(ctx context.Context, under *config.Snapshot, listener string, client netip.Addr) (probe.Client, error)
 	// ExplainMessage does the same for the recipients of a message that wait.
 	ExplainMessage func(context.Context, *delivery.Message) []probe.MessageGroup
 	// Verify talks to hosts as a delivery would, up to MAIL (B71). A question
@@ -88,6 +91,9 @@ type API struct {
 	auth              Authenticator
 	config            Configuration
 	revisions         Revisions
+	changes           Changes
+	changeCommits     ChangeCommits
+	preview           func(context.Context, config.Change) (config.Preview, error)
 	snapshot          func() *config.Snapshot
 	certificates      CertificateReader
 	certificateWriter CertificateWriter
@@ -101,7 +107,6 @@ type API struct {
 	sessions          Sessions
 	reportOnly        ReportOnly
 	history           whatif.History
-	draftSnapshot     func(context.Context, string) (*config.Snapshot, error)
 	alerts            Alerts
 	challenges        Challenges
 	jobs              Jobs
@@ -109,8 +114,8 @@ type API struct {
 	streams           *streams
 	secrets           config.Secrets
 	listenerStatus    func() []ListenerStatus
-	explainDomain     func(context.Context, mailaddr.DomainName) probe.Destination
-	explainClient     func(string, netip.Addr) (probe.Client, error)
+	explainDomain     func(context.Context, *config.Snapshot, mailaddr.DomainName) probe.Destination
+	explainClient     func(context.Context, *config.Snapshot, string, netip.Addr) (probe.Client, error)
 	explainMessage    func(context.Context, *delivery.Message) []probe.MessageGroup
 	verify            func(context.Context, probe.Question) (probe.Verification, error)
 	testCore          func(context.Context, policy.CoreProfile) (probe.Inspection, error)
@@ -150,12 +155,13 @@ func New(c Config) *API {
 	a := &API{
 		log: c.Log, now: c.Now, version: c.Version, started: c.Now(),
 		auth: c.Authenticator, config: c.Configuration, revisions: c.Revisions, snapshot: c.Snapshot,
+		changes: c.Changes, changeCommits: c.ChangeCommits, preview: c.Preview,
 		certificates: c.Certificates, certificateWriter: c.CertificateWriter,
 		tokens: c.Tokens, administrators: c.Administrators,
 		messages: c.Messages, messageActor: c.MessageActor, oneHour: c.OneHourList, alerts: c.Alerts,
 		challenges:   c.Challenges,
 		destinations: c.Destinations, reports: c.TLSReports,
-		sessions: c.Sessions, reportOnly: c.ReportOnly, history: c.History, draftSnapshot: c.DraftSnapshot,
+		sessions: c.Sessions, reportOnly: c.ReportOnly, history: c.History,
 		listenerStatus: c.Listeners, explainDomain: c.ExplainDestination, explainClient: c.ExplainClient,
 		explainMessage: c.ExplainMessage, verify: c.Verify, notReady: c.NotReady,
 		secrets: c.Secrets, testCore: c.TestCoreProfile,

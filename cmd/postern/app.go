@@ -66,6 +66,7 @@ type App struct {
 	bus          *event.Bus
 	accounts     *account.Service
 	config       *config.Service
+	drafts       *config.Drafts
 	certificates *certificate.Service
 	ring         *keyring.Ring
 	secrets      config.Secrets
@@ -102,7 +103,7 @@ func New(ctx context.Context, options Options) (_ *App, err error) {
 		}
 	}()
 	for _, step := range []func(context.Context) error{
-		a.openDatabase, a.makeEvents, a.listenManagement, a.makeConfiguration, a.makeOutbound, a.makeInspection, a.makeInbound,
+		a.openDatabase, a.makeEvents, a.listenManagement, a.makeConfiguration, a.makeDrafts, a.makeOutbound, a.makeInspection, a.makeInbound,
 		a.makeWeb, a.makeJobs, a.makeManagement, a.ensureAdministrator, // last: a start that fails must not use up the token
 	} {
 		if err := step(ctx); err != nil {
@@ -263,13 +264,14 @@ func (a *App) makeManagement(context.Context) error {
 	api := rest.New(rest.Config{
 		Log: a.logger, Now: time.Now, Version: version(),
 		Authenticator: a.accounts, Configuration: a.config, Revisions: a.config, Snapshot: a.config.Snapshot,
+		Changes: a.drafts, ChangeCommits: a.drafts, Preview: a.config.Preview,
 		Certificates: a.certificates, CertificateWriter: a.certificates,
 		Tokens: loggedTokens{a.accounts, a.events}, Administrators: a.accounts,
 		Messages: a.database.Queue(), MessageActor: loggedActor{a.queue, a.events}, OneHourList: oneHourView{a.oneHour},
 		Destinations: queue.NewDestinations(a.queue, a.database.Queue()), TLSReports: a.statistics,
-		Sessions: a.database.Queue(), ReportOnly: a.reportOnly, History: a.database.Queue(), DraftSnapshot: a.draftSnapshot,
+		Sessions: a.database.Queue(), ReportOnly: a.reportOnly, History: a.database.Queue(),
 		Secrets: a.secrets, TestCoreProfile: a.inspector.Test,
-		Listeners: a.listenerStatus, ExplainDestination: a.deliverer.Explain, ExplainClient: a.engine.ExplainClient,
+		Listeners: a.listenerStatus, ExplainDestination: a.explainDestination, ExplainClient: a.explainClient,
 		ExplainMessage: a.deliverer.ExplainMessage, Verify: outbound.NewVerifier(a.deliverer).Verify,
 		Measure: ops.NewRequestMeter(a.registry).Measure, NotReady: a.notReady, Alerts: a.alerts.service,
 		Challenges: a.web.challenges,
@@ -333,6 +335,7 @@ func (a *App) Start(ctx context.Context) {
 	a.onStop(a.flushEvents)
 	a.background.run(a.ring.Run)
 	a.background.run(a.keepStatistics)
+	a.background.run(a.followConfirmations)
 	a.onStop(a.background.stop)
 	queueEnd := make(chan struct{})
 	runQueue, stopQueue := context.WithCancel(context.WithoutCancel(ctx))

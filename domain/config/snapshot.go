@@ -125,6 +125,12 @@ func (s *Snapshot) HostAccessTable(listener string) (policy.HostAccessTable, boo
 	return a.written, ok
 }
 
+// hasAccess reports whether there is a host access table of the listener.
+func (s *Snapshot) hasAccess(listener string) bool {
+	_, ok := s.access[listener]
+	return ok
+}
+
 // Hosts reports whether mail for the recipient domain is taken from anyone (B18).
 func (s *Snapshot) Hosts(name mailaddr.DomainName) bool {
 	_, ok := s.domains.Get(name)

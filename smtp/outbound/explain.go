@@ -17,7 +17,13 @@ import (
 // and connects to none (B71). What it says is what an attempt at that moment
 // would do.
 func (d *Deliverer) Explain(ctx context.Context, domain mailaddr.DomainName) probe.Destination {
-	return d.explain(ctx, d.Snapshot(), new(delivery.Message), terminus{destination: destination{domain: domain}})
+	return d.ExplainUnder(ctx, d.Snapshot(), domain)
+}
+
+// ExplainUnder is [Deliverer.Explain] for a configuration that need not be the
+// running one, such as that of a draft.
+func (d *Deliverer) ExplainUnder(ctx context.Context, snapshot *config.Snapshot, domain mailaddr.DomainName) probe.Destination {
+	return d.explain(ctx, snapshot, new(delivery.Message), terminus{destination: destination{domain: domain}})
 }
 
 // maxExplained bounds the groups of a message that are explained: each costs
