@@ -131,7 +131,7 @@ type ClientExplanation struct {
 	MailFlowPolicy MailFlowPolicy `json:"mail_flow_policy" validate:"required"`
 	// OffersSTARTTLS is whether EHLO lists STARTTLS (B15).
 	OffersSTARTTLS bool `json:"offers_starttls"`
-	// RequiresTLS is whether commands get 530 before TLS (B15, B26).
+	// RequiresTLS is whether nothing is taken in clear: commands get 530 before TLS (B15, B26), and on smtps no session begins without.
 	RequiresTLS bool `json:"requires_tls"`
 	// ClientCertificate is what the handshake asks of the client: nothing, a valid certificate or none, or a valid one (B17).
 	ClientCertificate probe.CertificateDemand `json:"client_certificate" validate:"required" swaggertype:"string" enums:"not_requested,verified_if_shown,required"`

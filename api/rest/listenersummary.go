@@ -33,7 +33,7 @@ type ListenerSummary struct {
 	TCPQueue int `json:"tcp_queue"`
 	// DomainMap is whether recipient domains are rewritten; they never are.
 	DomainMap bool `json:"domain_map"`
-	// TLS is what the default policy parameters say about STARTTLS.
+	// TLS is what the default policy parameters say about STARTTLS; required on listeners with the protocol smtps.
 	TLS policy.ListenerTLS `json:"tls" swaggertype:"string" enums:"off,preferred,required"`
 	// Text is the same as a block of lines.
 	Text string `json:"text"`
@@ -79,6 +79,9 @@ func summaryOf(l policy.Listener) ListenerSummary {
 		MaxConcurrency: l.MaxConcurrency,
 		TCPQueue:       l.TCPQueue,
 		TLS:            l.Defaults.Inherit(policy.BuiltInParameters()).TLS,
+	}
+	if l.Protocol == policy.ProtocolSMTPS {
+		s.TLS = policy.ListenerTLSRequired // RFC 8314: there is nothing without
 	}
 	s.Text = s.text()
 	return s

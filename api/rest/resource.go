@@ -70,10 +70,13 @@ func (r resource[T]) keyOf(c echo.Context) (string, error) {
 		return "", err
 	}
 	key, err := r.key(name)
-	if err != nil {
-		return "", &domain.Error{Kind: domain.NotFound, Detail: "nothing can have this name: " + err.Error(), Err: err}
+	switch {
+	case err == nil:
+		return key, nil
+	case c.Request().Method == http.MethodPut: // It would be made: how must it be written?
+		return "", domain.Faults{{Pointer: "/" + r.param, Message: err.Error()}}.Err()
 	}
-	return key, nil
+	return "", &domain.Error{Kind: domain.NotFound, Detail: "nothing can have this name: " + err.Error(), Err: err}
 }
 
 // list answers with a page of documents in the order of their keys.

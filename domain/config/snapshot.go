@@ -147,8 +147,9 @@ func (s *Snapshot) ContentFilters() *policy.FilterChain { return s.filters }
 func (s *Snapshot) Route(name mailaddr.DomainName) *policy.Route { return s.routes.Lookup(name) }
 
 // Control returns the destination control for a recipient domain with
-// inheritance resolved, and whether only the entry "default" matched (B21).
-func (s *Snapshot) Control(name mailaddr.DomainName) (control policy.DestinationControl, isDefault bool) {
+// inheritance resolved, and whether its TLS level is that of the entry "default"
+// (B21).
+func (s *Snapshot) Control(name mailaddr.DomainName) (control policy.DestinationControl, levelIsDefault bool) {
 	base := policy.BuiltInDestination()
 	base.Pattern = defaultPattern
 	if s.controls.all != nil {
@@ -158,7 +159,8 @@ func (s *Snapshot) Control(name mailaddr.DomainName) (control policy.Destination
 	if entry == nil || entry == s.controls.all {
 		return base, true
 	}
-	return entry.Acting().Inherit(base), false
+	acting := entry.Acting()
+	return acting.Inherit(base), acting.TLSLevel == nil
 }
 
 // reportOnly returns the level that a destination control would set for the
@@ -199,15 +201,15 @@ func (s *Snapshot) ExemptInbound(addr netip.Addr, confirmed []mailaddr.DomainNam
 // not known. The evidence that others publish (DANE, MTA-STS) and the message's
 // flags are the caller's to add.
 func (s *Snapshot) OutboundInputs(recipient, host mailaddr.DomainName, addr netip.Addr, now time.Time) policy.OutboundInputs {
-	control, isDefault := s.Control(recipient)
+	control, levelIsDefault := s.Control(recipient)
 	in := policy.OutboundInputs{
-		Domain:           recipient,
-		TLS:              s.Settings.TLS,
-		Control:          control,
-		ControlIsDefault: isDefault,
-		ReportOnly:       s.reportOnly(recipient),
-		Exemption:        entryInForce(&s.exemptions, now, []mailaddr.DomainName{recipient, host}, addr),
-		Requirement:      entryInForce(&s.requirements, now, []mailaddr.DomainName{host}, addr),
+		Domain:         recipient,
+		TLS:            s.Settings.TLS,
+		Control:        control,
+		LevelIsDefault: levelIsDefault,
+		ReportOnly:     s.reportOnly(recipient),
+		Exemption:      entryInForce(&s.exemptions, now, []mailaddr.DomainName{recipient, host}, addr),
+		Requirement:    entryInForce(&s.requirements, now, []mailaddr.DomainName{host}, addr),
 	}
 	if control.OverrideRemotePolicy.Active(now) {
 		in.RemoteOverride = control.OverrideRemotePolicy.Reason

@@ -36,7 +36,7 @@ func (in OutboundInputs) Enforced() (OutboundInputs, bool) {
 	}
 	level := in.ReportOnly.Level
 	in.Control.TLSLevel, in.Control.Pattern = &level, in.ReportOnly.Pattern
-	in.ControlIsDefault = in.ReportOnly.Pattern.IsAll()
+	in.LevelIsDefault = in.ReportOnly.Pattern.IsAll()
 	in.ReportOnly = nil
 	return in, true
 }

@@ -134,6 +134,10 @@ func (a *attempt) candidates(ctx context.Context) (c candidates) {
 	}
 	var asleep []candidate
 	for i, tier := range plan.tiers {
+		if tier[0].discard { // Every host comes before it, and nothing behind it: see walk.
+			asleep = append(asleep, candidate{target: target{hop: tier[0]}, preference: i + 1})
+			break
+		}
 		if c.leftOut != "" && tier[0].byMX { // B33
 			continue
 		}
@@ -165,9 +169,6 @@ func (a *attempt) candidates(ctx context.Context) (c candidates) {
 // us, if one does.
 func (a *attempt) tier(ctx context.Context, tier []hop, preference int) (found []candidate, own *target) {
 	for _, h := range tier {
-		if h.discard {
-			return []candidate{{target: target{hop: h}, preference: preference}}, nil
-		}
 		targets, f := a.resolve(ctx, h)
 		if f != nil {
 			found = append(found, candidate{target: target{hop: h}, preference: preference, failure: f})
