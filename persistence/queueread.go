@@ -131,14 +131,8 @@ func scanAttempt(row scanner) (a delivery.RecordedAttempt, err error) {
 	if err := json.Unmarshal([]byte(hosts), &a.Hosts); err != nil {
 		return a, err
 	}
-	var documents []resultDocument
-	if err := json.Unmarshal([]byte(results), &documents); err != nil {
-		return a, err
-	}
-	for _, d := range documents {
-		a.Results = append(a.Results, delivery.Result(d))
-	}
-	return a, nil
+	a.Results, err = resultsOf(results)
+	return a, err
 }
 
 // Deliveries returns finished messages that match, with their recipients,

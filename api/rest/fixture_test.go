@@ -85,6 +85,7 @@ func (f *fixture) parts() Config {
 		Certificates: f.certs, CertificateWriter: f.certs,
 		Tokens: f.people, Administrators: f.people,
 		Messages: f.queue, MessageActor: f.queue, OneHourList: f.hosts, Alerts: f.alerts,
+		Sessions: newSessions(), ReportOnly: new(reportOnly), History: pastDay{},
 		Challenges:   newMemoryChallenges(f.t),
 		Destinations: newDestinations(), TLSReports: f.reports,
 		Listeners: func() []ListenerStatus {

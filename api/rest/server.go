@@ -14,6 +14,7 @@ import (
 	"postern/domain/mailaddr"
 	"postern/domain/policy"
 	"postern/domain/probe"
+	"postern/domain/whatif"
 )
 
 // Limits of the management listener. Writing must outlast the longest `?wait=`.
@@ -59,6 +60,10 @@ type Config struct {
 	Jobs              Jobs
 	Events            Events
 	Webhooks          WebhookDispatcher
+	Sessions          Sessions
+	ReportOnly        ReportOnly
+	// History is what drafts are tried on (B72).
+	History whatif.History
 	// Listeners returns how the listeners are doing, sorted by name.
 	Listeners func() []ListenerStatus
 	// ExplainDestination and ExplainClient say what would happen, without doing
@@ -100,6 +105,9 @@ type API struct {
 	oneHour           OneHourList
 	destinations      Destinations
 	reports           TLSReports
+	sessions          Sessions
+	reportOnly        ReportOnly
+	history           whatif.History
 	alerts            Alerts
 	challenges        Challenges
 	jobs              Jobs
@@ -156,6 +164,7 @@ func New(c Config) *API {
 		messages: c.Messages, messageActor: c.MessageActor, oneHour: c.OneHourList, alerts: c.Alerts,
 		challenges:   c.Challenges,
 		destinations: c.Destinations, reports: c.TLSReports,
+		sessions: c.Sessions, reportOnly: c.ReportOnly, history: c.History,
 		listenerStatus: c.Listeners, explainDomain: c.ExplainDestination, explainClient: c.ExplainClient,
 		explainMessage: c.ExplainMessage, verify: c.Verify, notReady: c.NotReady,
 		secrets: c.Secrets, testCore: c.TestCoreProfile,

@@ -27,6 +27,8 @@ import (
 	"postern/domain/eventlog"
 	"postern/domain/job"
 	"postern/domain/mailaddr"
+	"postern/domain/reportonly"
+	"postern/domain/session"
 	"postern/domain/tlsreport"
 	"postern/persistence"
 	"postern/smtp"
@@ -73,6 +75,8 @@ type App struct {
 	resolver     *resolver
 	oneHour      *outbound.OneHourList
 	statistics   *tlsreport.Recorder
+	sessions     *session.Recorder
+	reportOnly   *reportonly.Counter
 	deliverer    *outbound.Deliverer
 	inspector    *scan.Inspector
 	queue        *queue.Queue
@@ -183,6 +187,7 @@ func (a *App) makeOutbound(ctx context.Context) error {
 	}
 	stored := a.database.Queue()
 	a.statistics = tlsreport.NewRecorder(stored, time.Now)
+	a.makeReportOnly()
 	if err := a.makeAlerts(ctx); err != nil {
 		return err
 	}
@@ -196,6 +201,7 @@ func (a *App) makeOutbound(ctx context.Context) error {
 		LocalAddrs:        localAddrs,
 		OneHour:           a.oneHour,
 		Observer:          outgoing{a.statistics, a.alerts.partners},
+		Reports:           a.reportOnly,
 		Logger:            a.logger,
 		Now:               time.Now,
 		Timeouts:          outbound.DefaultTimeouts(),
@@ -226,6 +232,7 @@ func localAddrs() []netip.Addr {
 }
 
 func (a *App) makeInbound(context.Context) error {
+	a.makeSessions()
 	a.engine = smtp.New(a.config, a.bus, inbound.Dependencies{
 		Snapshot: a.config.Snapshot,
 		Queue:    a.queue,
@@ -234,6 +241,8 @@ func (a *App) makeInbound(context.Context) error {
 		Limits:   inbound.NewLimits(),
 		Metrics:  inbound.NewMetrics(a.registry),
 		Observer: a.statistics,
+		Sessions: a.sessions,
+		Reports:  a.reportOnly,
 		Logger:   a.logger.With("log", "mail"),
 		Now:      time.Now,
 		NewID:    a.newMessageID,
@@ -263,6 +272,7 @@ func (a *App) makeManagement(context.Context) error {
 		Tokens: loggedTokens{a.accounts, a.events}, Administrators: a.accounts,
 		Messages: a.database.Queue(), MessageActor: loggedActor{a.queue, a.events}, OneHourList: oneHourView{a.oneHour},
 		Destinations: queue.NewDestinations(a.queue, a.database.Queue()), TLSReports: a.statistics,
+		Sessions: a.database.Queue(), ReportOnly: a.reportOnly, History: a.database.Queue(),
 		Secrets: a.secrets, TestCoreProfile: a.inspector.Test,
 		Listeners: a.listenerStatus, ExplainDestination: a.explainDestination, ExplainClient: a.explainClient,
 		ExplainMessage: a.explainMessage, Verify: outbound.NewVerifier(a.deliverer).Verify,
@@ -324,6 +334,7 @@ func (a *App) notReady(context.Context) []string {
 // retried, and does not keep the rest from serving.
 func (a *App) Start(ctx context.Context) {
 	a.onStop(a.flushStatistics) // when nothing is left that counts
+	a.startSessions()
 	a.onStop(a.flushEvents)
 	a.background.run(a.ring.Run)
 	a.background.run(a.keepStatistics)
