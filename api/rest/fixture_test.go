@@ -22,6 +22,8 @@ import (
 	"postern/domain"
 	"postern/domain/account"
 	"postern/domain/alert"
+	"postern/domain/audit"
+	"postern/domain/audit/audittest"
 	"postern/domain/certificate"
 	"postern/domain/config"
 	"postern/domain/config/configtest"
@@ -46,6 +48,7 @@ type fixture struct {
 	alerts  *alert.Service
 	metered sync.Map // of operation and status, such as "getStatus 200"
 	secrets *memorySecrets
+	audited *audittest.Store
 	reasons []string
 }
 
@@ -58,6 +61,7 @@ func newFixture(t *testing.T) *fixture {
 	f.queue, f.hosts, f.probes = newQueue(), new(oneHour), new(probes)
 	f.reports = newReports()
 	f.secrets = new(memorySecrets)
+	f.audited = new(audittest.Store)
 	f.alerts = newAlerts(t)
 	f.api = New(f.parts())
 	f.server = httptest.NewServer(f.api.Handler())
@@ -75,6 +79,7 @@ func (f *fixture) parts() Config {
 		Certificates: f.certs, CertificateWriter: f.certs,
 		Tokens: f.people, Administrators: f.people,
 		Messages: f.queue, MessageActor: f.queue, OneHourList: f.hosts, Alerts: f.alerts,
+		AuditLog:     audit.NewService(f.audited, time.Now),
 		Destinations: newDestinations(), TLSReports: f.reports,
 		Listeners: func() []ListenerStatus {
 			return []ListenerStatus{{Name: "inbound", Address: "127.0.0.1:2525", Connections: 3}, {Name: "outbound", Address: "127.0.0.1:0", Problem: "the port is taken"}}

@@ -51,6 +51,7 @@ type Config struct {
 	TLSReports        TLSReports
 	Secrets           config.Secrets
 	Alerts            Alerts
+	AuditLog          AuditLog
 	// Listeners returns how the listeners are doing, sorted by name.
 	Listeners func() []ListenerStatus
 	// ExplainDestination and ExplainClient say what would happen, without doing
@@ -90,6 +91,7 @@ type API struct {
 	reports           TLSReports
 	alerts            Alerts
 	secrets           config.Secrets
+	audit             AuditLog
 	listenerStatus    func() []ListenerStatus
 	explainDomain     func(context.Context, mailaddr.DomainName) probe.Destination
 	explainClient     func(string, netip.Addr) (probe.Client, error)
@@ -123,6 +125,7 @@ type API struct {
 
 	measure func(operation string, status int, took time.Duration)
 	rates   *rateLimiter
+	readers map[string]operation // that show what is at a path, by path
 	echo    *echo.Echo
 }
 
@@ -137,6 +140,7 @@ func New(c Config) *API {
 		destinations: c.Destinations, reports: c.TLSReports,
 		listenerStatus: c.Listeners, explainDomain: c.ExplainDestination, explainClient: c.ExplainClient,
 		explainMessage: c.ExplainMessage, verify: c.Verify, notReady: c.NotReady,
+		audit:   c.AuditLog,
 		secrets: c.Secrets, testCore: c.TestCoreProfile,
 		measure: c.Measure, rates: newRateLimiter(c.Now), echo: echo.New(),
 	}

@@ -2,13 +2,17 @@ package main
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
+	"postern/domain/audit"
 	"postern/persistence"
 )
 
@@ -43,7 +47,10 @@ func newResetPasswordCommand() *cobra.Command {
 			if err != nil {
 				return failed(exitDirectory, err)
 			}
-			if err := errors.Join(newAccounts(database).SetPassword(c.Context(), name, password), database.Close()); err != nil {
+			err = byCommand(c.Context(), database, "reset-password", name, func() error {
+				return newAccounts(database).SetPassword(c.Context(), name, password)
+			})
+			if err := errors.Join(err, database.Close()); err != nil {
 				return failed(exitFailed, err)
 			}
 			fmt.Fprintf(c.OutOrStdout(), "The password of %s is set.\n", name)
@@ -53,6 +60,21 @@ func newResetPasswordCommand() *cobra.Command {
 	f.register(c.Flags())
 	c.Flags().StringVar(&name, "name", "admin", "name of the administrator")
 	return c
+}
+
+// byCommand does something to an account between two entries of the audit log.
+func byCommand(ctx context.Context, database *persistence.Database, command, target string, do func() error) error {
+	log := audit.NewService(database.Audit(), time.Now)
+	begun, err := log.Begin(ctx, audit.Entry{Interface: audit.CommandLine, Operation: "admin " + command, Target: target})
+	if err != nil {
+		return err
+	}
+	outcome := audit.Entry{Status: http.StatusOK}
+	err = do()
+	if err != nil {
+		outcome.Status = http.StatusUnprocessableEntity
+	}
+	return errors.Join(err, log.Finish(ctx, begun, outcome))
 }
 
 // readPassword takes one line; the end of a line is not part of the password.

@@ -20,6 +20,7 @@ import (
 	"postern/api/xmlrpc"
 	"postern/domain"
 	"postern/domain/account"
+	"postern/domain/audit"
 	"postern/domain/certificate"
 	"postern/domain/config"
 	"postern/domain/delivery"
@@ -60,6 +61,8 @@ type App struct {
 	ids          delivery.IDSource
 	bus          *event.Bus
 	accounts     *account.Service
+	audit        *audit.Service
+	gate         *audit.Gate
 	config       *config.Service
 	certificates *certificate.Service
 	ring         *keyring.Ring
@@ -108,6 +111,7 @@ func (a *App) openDatabase(ctx context.Context) error {
 	}
 	a.database = database
 	a.accounts = newAccounts(database)
+	a.makeAudit()
 	a.onStop(func(context.Context) error { return database.Close() })
 	return nil
 }
@@ -245,7 +249,7 @@ func (a *App) follow(snapshot *config.Snapshot) {
 func (a *App) makeManagement(context.Context) error {
 	api := rest.New(rest.Config{
 		Log: a.logger, Now: time.Now, Version: version(),
-		Authenticator: a.accounts, Configuration: a.config, Revisions: a.config, Snapshot: a.config.Snapshot,
+		AuditLog: a.audit, Authenticator: a.gate, Configuration: a.config, Revisions: a.config, Snapshot: a.config.Snapshot,
 		Certificates: a.certificates, CertificateWriter: a.certificates,
 		Tokens: a.accounts, Administrators: a.accounts,
 		Messages: a.database.Queue(), MessageActor: a.queue, OneHourList: oneHourView{a.oneHour},
@@ -256,7 +260,7 @@ func (a *App) makeManagement(context.Context) error {
 		Measure: ops.NewRequestMeter(a.registry).Measure, NotReady: a.notReady, Alerts: a.alerts.service,
 	})
 	calls := xmlrpc.NewServer(xmlrpc.Services{
-		Version: version(), Authenticator: a.accounts, Configuration: a.config,
+		AuditLog: a.audit, Version: version(), Authenticator: a.gate, Configuration: a.config,
 		CertificateReader: a.certificates, CertificateWriter: a.certificates,
 	}, a.logger, time.Now)
 	a.registerMetrics()
@@ -327,6 +331,7 @@ func (a *App) Start(ctx context.Context) {
 	a.engine.Start(ctx)
 	a.background.run(a.engine.Run)
 	a.startAlerts()
+	a.startAudit()
 	a.onStop(a.engine.Stop)
 	go func() {
 		if err := a.management.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
