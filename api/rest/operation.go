@@ -89,7 +89,7 @@ func (a *API) guarded(o operation) echo.HandlerFunc {
 	handle := a.audited(o)
 	return func(c echo.Context) error {
 		c.Set(operationKey, o.id)
-		if err := a.authorize(c, o.role); err != nil {
+		if err := a.authorize(c, o); err != nil {
 			a.auditRefusal(c, o, err)
 			return err
 		}

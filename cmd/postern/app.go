@@ -130,7 +130,7 @@ func (a *App) ensureAdministrator(ctx context.Context) error {
 func newAccounts(database *persistence.Database) *account.Service {
 	stored := database.Accounts()
 	return account.NewService(account.Dependencies{
-		Administrators: stored, Tokens: stored, Now: time.Now, NewID: newTimeOrderedID,
+		Administrators: stored, Tokens: stored, Roster: stored, TokenUses: stored, Now: time.Now, NewID: newTimeOrderedID,
 	})
 }
 

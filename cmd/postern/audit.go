@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/hex"
+	"errors"
 	"time"
 
 	"postern/domain"
@@ -16,13 +17,16 @@ func (a *App) makeAudit() {
 	a.gate = audit.NewGate(a.accounts, a.audit, func(err error) {
 		a.logger.Error("the audit log lacks a failed log-in", "error", err.Error())
 	})
-	a.onStop(func(ctx context.Context) error { return a.audit.Flush(ctx, true) })
+	a.onStop(func(ctx context.Context) error {
+		return errors.Join(a.audit.Flush(ctx, true), a.accounts.FlushUses(ctx))
+	})
 }
 
-// How often the audit log is looked after.
+// How often the audit log and the tokens are looked after.
 const (
 	auditFlush  = time.Minute
 	auditAnchor = 24 * time.Hour
+	tokenUses   = time.Minute
 )
 
 // startAudit begins to record repeated refusals, to remove entries that have
@@ -30,6 +34,9 @@ const (
 func (a *App) startAudit() {
 	a.background.run(func(ctx context.Context) {
 		a.every(ctx, auditFlush, "record repeated refusals", func(ctx context.Context) error { return a.audit.Flush(ctx, false) })
+	})
+	a.background.run(func(ctx context.Context) {
+		a.every(ctx, tokenUses, "store the last uses of tokens", a.accounts.FlushUses)
 	})
 	a.background.run(func(ctx context.Context) {
 		a.every(ctx, auditAnchor, "look after the audit log", a.keepAudit)

@@ -1,6 +1,7 @@
 package audit
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"net/netip"
@@ -119,12 +120,12 @@ func NewGate(a Authenticator, log *Service, fail func(error)) *Gate {
 func (g *Gate) Authenticate(ctx context.Context, shown account.Credential, from netip.Addr) (account.Principal, error) {
 	p, err := g.Authenticator.Authenticate(ctx, shown, from)
 	kind := domain.KindOf(err)
-	if err == nil || kind != domain.Unauthenticated && kind != domain.Exhausted {
+	status := map[domain.Kind]int{domain.Unauthenticated: 401, domain.Forbidden: 403, domain.Exhausted: 429}[kind]
+	if err == nil || status == 0 {
 		return p, err
 	}
-	status := map[domain.Kind]int{domain.Unauthenticated: 401, domain.Exhausted: 429}[kind]
 	recorded := g.log.Refused(ctx, Entry{
-		Actor: shown.User, From: source(from), Interface: Gateway, Operation: "logIn", Status: status,
+		Actor: cmp.Or(p.Name, shown.User), From: source(from), Interface: Gateway, Operation: "logIn", Status: status,
 	})
 	if recorded != nil {
 		g.fail(recorded)

@@ -55,6 +55,12 @@ var shapes = map[string]shape{
 		headers:    []string{"Revision-Committed", "Revision-Applied"},
 		failures:   []int{404, 409, 412, 422},
 	},
+	// Creates or replaces what is no configuration.
+	"put": {
+		parameters: []string{"IfMatch", "IfNoneMatch"},
+		headers:    []string{"ETag"},
+		failures:   []int{404, 408, 409, 412, 413, 415, 422},
+	},
 	// A POST that makes a revision.
 	"change": {
 		parameters: []string{"Wait", "ChangeComment"},
@@ -103,6 +109,7 @@ func finish(doc *openapi3.T, examples string) error {
 	finishSchemas(doc.Components.Schemas)
 	for _, path := range doc.Paths.InMatchingOrder() {
 		for method, operation := range doc.Paths.Value(path).Operations() {
+			addScope(operation, method, path)
 			if err := finishOperation(operation); err != nil {
 				return fmt.Errorf("%s %s: %w", method, path, err)
 			}
@@ -161,7 +168,7 @@ func describeRole(o *openapi3.Operation) error {
 	if o.Description != "" {
 		o.Description += "\n\n"
 	}
-	o.Description += "Needs the role `" + role + "`."
+	o.Description += fmt.Sprintf("Needs the role `%s` and the scope `%s`.", role, o.Extensions["x-scope"])
 	return nil
 }
 
