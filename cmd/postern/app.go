@@ -111,8 +111,8 @@ func (a *App) openDatabase(ctx context.Context) error {
 	}
 	a.database = database
 	a.accounts = newAccounts(database)
-	a.makeAudit()
 	a.onStop(func(context.Context) error { return database.Close() })
+	a.makeAudit()
 	return nil
 }
 
@@ -332,6 +332,7 @@ func (a *App) Start(ctx context.Context) {
 	a.background.run(a.engine.Run)
 	a.startAlerts()
 	a.startAudit()
+	a.startControl(ctx)
 	a.onStop(a.engine.Stop)
 	go func() {
 		if err := a.management.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
