@@ -86,7 +86,7 @@ func (a *API) register() {
 // understand, and a reply that the caller can read. What changes or reveals
 // something goes into the audit log.
 func (a *API) guarded(o operation) echo.HandlerFunc {
-	handle := a.audited(o)
+	handle := a.idempotent(o, a.audited(o))
 	return func(c echo.Context) error {
 		c.Set(operationKey, o.id)
 		if err := a.authorize(c, o); err != nil {

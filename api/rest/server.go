@@ -52,6 +52,7 @@ type Config struct {
 	Secrets           config.Secrets
 	Alerts            Alerts
 	AuditLog          AuditLog
+	Idempotency       Idempotency
 	// Listeners returns how the listeners are doing, sorted by name.
 	Listeners func() []ListenerStatus
 	// ExplainDestination and ExplainClient say what would happen, without doing
@@ -92,6 +93,7 @@ type API struct {
 	alerts            Alerts
 	secrets           config.Secrets
 	audit             AuditLog
+	idempotency       Idempotency
 	listenerStatus    func() []ListenerStatus
 	explainDomain     func(context.Context, mailaddr.DomainName) probe.Destination
 	explainClient     func(string, netip.Addr) (probe.Client, error)
@@ -140,7 +142,7 @@ func New(c Config) *API {
 		destinations: c.Destinations, reports: c.TLSReports,
 		listenerStatus: c.Listeners, explainDomain: c.ExplainDestination, explainClient: c.ExplainClient,
 		explainMessage: c.ExplainMessage, verify: c.Verify, notReady: c.NotReady,
-		audit:   c.AuditLog,
+		audit: c.AuditLog, idempotency: c.Idempotency,
 		secrets: c.Secrets, testCore: c.TestCoreProfile,
 		measure: c.Measure, rates: newRateLimiter(c.Now), echo: echo.New(),
 	}

@@ -25,6 +25,7 @@ import (
 	"postern/domain/config"
 	"postern/domain/delivery"
 	"postern/domain/event"
+	"postern/domain/idempotency"
 	"postern/domain/mailaddr"
 	"postern/domain/tlsreport"
 	"postern/persistence"
@@ -63,6 +64,7 @@ type App struct {
 	accounts     *account.Service
 	audit        *audit.Service
 	gate         *audit.Gate
+	repeats      *idempotency.Service
 	config       *config.Service
 	certificates *certificate.Service
 	ring         *keyring.Ring
@@ -249,7 +251,7 @@ func (a *App) follow(snapshot *config.Snapshot) {
 func (a *App) makeManagement(context.Context) error {
 	api := rest.New(rest.Config{
 		Log: a.logger, Now: time.Now, Version: version(),
-		AuditLog: a.audit, Authenticator: a.gate, Configuration: a.config, Revisions: a.config, Snapshot: a.config.Snapshot,
+		AuditLog: a.audit, Idempotency: a.repeats, Authenticator: a.gate, Configuration: a.config, Revisions: a.config, Snapshot: a.config.Snapshot,
 		Certificates: a.certificates, CertificateWriter: a.certificates,
 		Tokens: a.accounts, Administrators: a.accounts,
 		Messages: a.database.Queue(), MessageActor: a.queue, OneHourList: oneHourView{a.oneHour},

@@ -8,12 +8,14 @@ import (
 
 	"postern/domain"
 	"postern/domain/audit"
+	"postern/domain/idempotency"
 )
 
 // makeAudit makes the audit log and puts it around the accounts, so that failed
 // log-ins are in it whichever way they come.
 func (a *App) makeAudit() {
 	a.audit = audit.NewService(a.database.Audit(), time.Now)
+	a.repeats = idempotency.NewService(a.database.Idempotency(), time.Now)
 	a.gate = audit.NewGate(a.accounts, a.audit, func(err error) {
 		a.logger.Error("the audit log lacks a failed log-in", "error", err.Error())
 	})
@@ -22,11 +24,12 @@ func (a *App) makeAudit() {
 	})
 }
 
-// How often the audit log and the tokens are looked after.
+// How often the audit log, the tokens and the idempotency keys are looked after.
 const (
 	auditFlush  = time.Minute
 	auditAnchor = 24 * time.Hour
 	tokenUses   = time.Minute
+	keyPruning  = time.Hour
 )
 
 // startAudit begins to record repeated refusals, to remove entries that have
@@ -37,6 +40,9 @@ func (a *App) startAudit() {
 	})
 	a.background.run(func(ctx context.Context) {
 		a.every(ctx, tokenUses, "store the last uses of tokens", a.accounts.FlushUses)
+	})
+	a.background.run(func(ctx context.Context) {
+		a.every(ctx, keyPruning, "forget idempotency keys", a.repeats.Prune)
 	})
 	a.background.run(func(ctx context.Context) {
 		a.every(ctx, auditAnchor, "look after the audit log", a.keepAudit)

@@ -110,7 +110,7 @@ func finish(doc *openapi3.T, examples string) error {
 	for _, path := range doc.Paths.InMatchingOrder() {
 		for method, operation := range doc.Paths.Value(path).Operations() {
 			addScope(operation, method, path)
-			if err := finishOperation(operation); err != nil {
+			if err := finishOperation(operation, method); err != nil {
 				return fmt.Errorf("%s %s: %w", method, path, err)
 			}
 		}
@@ -119,13 +119,16 @@ func finish(doc *openapi3.T, examples string) error {
 	return addExamples(doc, examples)
 }
 
-func finishOperation(o *openapi3.Operation) error {
+func finishOperation(o *openapi3.Operation, method string) error {
 	name, _ := o.Extensions["x-shape"].(string)
 	s, ok := shapes[name]
 	if !ok {
 		return fmt.Errorf("there is no shape %q", name)
 	}
 	delete(o.Extensions, "x-shape")
+	if method == http.MethodPost {
+		s = repeatable(s)
+	}
 	if err := describeRole(o); err != nil {
 		return err
 	}
@@ -146,6 +149,14 @@ func finishOperation(o *openapi3.Operation) error {
 		}
 	}
 	return nil
+}
+
+// repeatable adds what every POST has: it takes effect once for each key.
+func repeatable(s shape) shape {
+	s.parameters = append(slices.Clone(s.parameters), "IdempotencyKey")
+	s.headers = append(slices.Clone(s.headers), "Idempotency-Replayed")
+	s.failures = append(slices.Clone(s.failures), 408, 409, 413, 422)
+	return s
 }
 
 // addMediaTypes adds those that x-also names beside the one of the comment. They
