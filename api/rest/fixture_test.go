@@ -80,7 +80,7 @@ func (f *fixture) parts() Config {
 		Certificates: f.certs, CertificateWriter: f.certs,
 		Tokens: f.people, Administrators: f.people,
 		Messages: f.queue, MessageActor: f.queue, OneHourList: f.hosts, Alerts: f.alerts,
-		AuditLog: audit.NewService(f.audited, time.Now), Idempotency: idempotency.NewService(new(memoryClaims), time.Now),
+		CursorSecret: []byte("secret"), AuditLog: audit.NewService(f.audited, time.Now), Idempotency: idempotency.NewService(new(memoryClaims), time.Now),
 		Destinations: newDestinations(), TLSReports: f.reports,
 		Listeners: func() []ListenerStatus {
 			return []ListenerStatus{{Name: "inbound", Address: "127.0.0.1:2525", Connections: 3}, {Name: "outbound", Address: "127.0.0.1:0", Problem: "the port is taken"}}

@@ -86,9 +86,13 @@ func (a *API) register() {
 // understand, and a reply that the caller can read. What changes or reveals
 // something goes into the audit log.
 func (a *API) guarded(o operation) echo.HandlerFunc {
+	if o.isList() {
+		o.handler = a.inLines(o.handler)
+	}
 	handle := a.idempotent(o, a.audited(o))
 	return func(c echo.Context) error {
 		c.Set(operationKey, o.id)
+		c.Set(cursorSecretKey, a.cursorSecret)
 		if err := a.authorize(c, o); err != nil {
 			a.auditRefusal(c, o, err)
 			return err

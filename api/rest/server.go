@@ -53,6 +53,8 @@ type Config struct {
 	Alerts            Alerts
 	AuditLog          AuditLog
 	Idempotency       Idempotency
+	// CursorSecret signs cursors of lists; cursors live as long as it does.
+	CursorSecret []byte
 	// Listeners returns how the listeners are doing, sorted by name.
 	Listeners func() []ListenerStatus
 	// ExplainDestination and ExplainClient say what would happen, without doing
@@ -94,6 +96,7 @@ type API struct {
 	secrets           config.Secrets
 	audit             AuditLog
 	idempotency       Idempotency
+	cursorSecret      []byte
 	listenerStatus    func() []ListenerStatus
 	explainDomain     func(context.Context, mailaddr.DomainName) probe.Destination
 	explainClient     func(string, netip.Addr) (probe.Client, error)
@@ -142,7 +145,7 @@ func New(c Config) *API {
 		destinations: c.Destinations, reports: c.TLSReports,
 		listenerStatus: c.Listeners, explainDomain: c.ExplainDestination, explainClient: c.ExplainClient,
 		explainMessage: c.ExplainMessage, verify: c.Verify, notReady: c.NotReady,
-		audit: c.AuditLog, idempotency: c.Idempotency,
+		audit: c.AuditLog, idempotency: c.Idempotency, cursorSecret: c.CursorSecret,
 		secrets: c.Secrets, testCore: c.TestCoreProfile,
 		measure: c.Measure, rates: newRateLimiter(c.Now), echo: echo.New(),
 	}

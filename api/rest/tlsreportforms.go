@@ -33,6 +33,9 @@ func (o operation) mediaTypes() []string {
 	case chartOperation:
 		return []string{mediaSVG}
 	}
+	if o.isList() {
+		return []string{mediaJSON, mediaNDJSON}
+	}
 	return []string{mediaJSON}
 }
 

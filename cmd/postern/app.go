@@ -249,9 +249,13 @@ func (a *App) follow(snapshot *config.Snapshot) {
 }
 
 func (a *App) makeManagement(context.Context) error {
+	cursorSecret, err := a.database.CursorSecret()
+	if err != nil {
+		return domain.Wrap(err, "derive the secret of cursors")
+	}
 	api := rest.New(rest.Config{
 		Log: a.logger, Now: time.Now, Version: version(),
-		AuditLog: a.audit, Idempotency: a.repeats, Authenticator: a.gate, Configuration: a.config, Revisions: a.config, Snapshot: a.config.Snapshot,
+		AuditLog: a.audit, Idempotency: a.repeats, CursorSecret: cursorSecret, Authenticator: a.gate, Configuration: a.config, Revisions: a.config, Snapshot: a.config.Snapshot,
 		Certificates: a.certificates, CertificateWriter: a.certificates,
 		Tokens: a.accounts, Administrators: a.accounts,
 		Messages: a.database.Queue(), MessageActor: a.queue, OneHourList: oneHourView{a.oneHour},

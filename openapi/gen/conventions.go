@@ -133,6 +133,9 @@ func finishOperation(o *openapi3.Operation, method string) error {
 		return err
 	}
 	addMediaTypes(o)
+	if name == "list" {
+		addLines(o)
+	}
 	for _, p := range o.Parameters {
 		delete(p.Value.Extensions, "x-originalParamName")
 	}
@@ -168,6 +171,16 @@ func addMediaTypes(o *openapi3.Operation) {
 		good := o.Responses.Status(http.StatusOK).Value
 		good.Content[mediaType.(string)] = openapi3.NewMediaType().WithSchema(openapi3.NewStringSchema())
 	}
+}
+
+// mediaLines is a list as one document a line.
+const mediaLines = "application/x-ndjson"
+
+// addLines lets a list be read line by line. The lines are text to the document.
+func addLines(o *openapi3.Operation) {
+	lines := openapi3.NewStringSchema()
+	lines.Description = "One item a line; without a limit the whole list."
+	o.Responses.Status(http.StatusOK).Value.Content[mediaLines] = openapi3.NewMediaType().WithSchema(lines)
 }
 
 // describeRole says in words what x-role says to programs.
