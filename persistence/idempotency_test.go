@@ -43,7 +43,7 @@ func TestIdempotencyKeyOnTheStore(t *testing.T) {
 	d = openTest(t, dir)
 	s = service(d)
 	r, err := s.Begin(t.Context(), testKey, []byte("digest"))
-	if err != nil || r.Status != 201 || r.Header.Get("Location") != "/x" || string(r.Body) != secret {
+	if err != nil || r.Status != 201 || r.Header["Location"][0] != "/x" || string(r.Body) != secret {
 		t.Fatalf("after a restart: %+v, %v", r, err)
 	}
 	now = now.Add(idempotency.Keep + time.Second)

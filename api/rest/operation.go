@@ -92,6 +92,7 @@ func (a *API) guarded(o operation) echo.HandlerFunc {
 	handle := a.idempotent(o, a.audited(o))
 	return func(c echo.Context) error {
 		c.Set(operationKey, o.id)
+		a.deprecated[o.id].announce(c.Response().Header())
 		c.Set(cursorSecretKey, a.cursorSecret)
 		if err := a.authorize(c, o); err != nil {
 			a.auditRefusal(c, o, err)

@@ -128,10 +128,11 @@ type API struct {
 	coreProfiles         resource[CoreProfile]
 	inspectionSettings   resource[InspectionSettings]
 
-	measure func(operation string, status int, took time.Duration)
-	rates   *rateLimiter
-	readers map[string]operation // that show what is at a path, by path
-	echo    *echo.Echo
+	measure    func(operation string, status int, took time.Duration)
+	rates      *rateLimiter
+	deprecated map[string]deprecation // by operationId
+	readers    map[string]operation   // that show what is at a path, by path
+	echo       *echo.Echo
 }
 
 // New makes the API. It serves [API.Handler] and starts nothing by itself.
@@ -147,7 +148,7 @@ func New(c Config) *API {
 		explainMessage: c.ExplainMessage, verify: c.Verify, notReady: c.NotReady,
 		audit: c.AuditLog, idempotency: c.Idempotency, cursorSecret: c.CursorSecret,
 		secrets: c.Secrets, testCore: c.TestCoreProfile,
-		measure: c.Measure, rates: newRateLimiter(c.Now), echo: echo.New(),
+		measure: c.Measure, rates: newRateLimiter(c.Now), echo: echo.New(), deprecated: deprecations(),
 	}
 	a.makeResources()
 	a.echo.HTTPErrorHandler = func(err error, c echo.Context) { a.fail(c, err) }

@@ -11,7 +11,6 @@ package idempotency
 import (
 	"bytes"
 	"context"
-	"net/http"
 	"time"
 
 	"postern/domain"
@@ -56,7 +55,7 @@ func ParseKey(text string) (string, error) {
 // Reply is what a request was answered with.
 type Reply struct {
 	Status int
-	Header http.Header
+	Header map[string][]string
 	Body   []byte
 }
 
@@ -114,13 +113,17 @@ func (s *Service) Begin(ctx context.Context, k Key, digest []byte) (*Reply, erro
 func (s *Service) Settle(ctx context.Context, k Key, r Reply) error {
 	ctx = context.WithoutCancel(ctx)
 	switch {
-	case r.Status == http.StatusServiceUnavailable || r.Status == http.StatusTooManyRequests || r.Status == http.StatusRequestTimeout:
+	case r.passes():
 		return domain.Wrap(s.store.Settle(ctx, k, nil), "give the idempotency key free")
 	case len(r.Body) > MaxReply:
 		return nil // the claim stays without a reply
 	}
 	return domain.Wrap(s.store.Settle(ctx, k, &r), "keep the reply of an idempotency key")
 }
+
+// passes reports whether the reply says that nothing was done for a reason that
+// passes: 408, the body did not arrive; 429, too many requests; 503, not now.
+func (r Reply) passes() bool { return r.Status == 408 || r.Status == 429 || r.Status == 503 }
 
 // Prune forgets what is older than Keep.
 func (s *Service) Prune(ctx context.Context) error {

@@ -225,7 +225,7 @@ func finishGoodReply(r *openapi3.Response, code int, s shape) {
 	if r.Headers == nil {
 		r.Headers = openapi3.Headers{}
 	}
-	headers := slices.Concat([]string{"X-Request-Id", "RateLimit"}, s.headers)
+	headers := slices.Concat([]string{"X-Request-Id", "RateLimit", "Deprecation", "Sunset"}, s.headers)
 	if code == http.StatusCreated {
 		headers = append(headers, "Location")
 	}

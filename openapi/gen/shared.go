@@ -53,6 +53,8 @@ func sharedHeaders() openapi3.Headers {
 	}{
 		"Activation-Applied":   {number, "The activation that handshakes use."},
 		"Activation-Committed": {number, "The activation that the request made."},
+		"Deprecation":          {text, "Present where the operation will go: since when that is known (RFC 9745)."},
+		"Sunset":               {text, "When a deprecated operation goes (RFC 8594)."},
 		"ETag":                 {text, "The strong entity tag of the object as it is now, for If-Match and If-None-Match."},
 		"Idempotency-Replayed": {text, "true where the reply is that of an earlier request with the same Idempotency-Key."},
 		"Link":                 {text, `The next page, rel="next"; absent on the last one.`},
