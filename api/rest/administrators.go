@@ -123,6 +123,7 @@ func (a *API) getAdministrator(c echo.Context) error {
 //	@Param			body	body		AdministratorRequest	true	"Role and state"
 //	@Success		200		{object}	Administrator
 //	@Success		201		{object}	Administrator
+//	@Failure		409		{object}	Problem
 //	@Router			/administrators/{name} [put]
 //	@x-shape		"put"
 //	@x-role			"admin"

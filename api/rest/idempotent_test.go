@@ -99,7 +99,7 @@ type slowActor struct {
 	entered, leave chan struct{}
 }
 
-func (s slowActor) ActOnAll(context.Context, delivery.Action, delivery.MessageFilter) (int, error) {
+func (s slowActor) ActOnAll(context.Context, string, delivery.Action, delivery.MessageFilter) (int, error) {
 	close(s.entered)
 	<-s.leave
 	return 3, nil

@@ -55,12 +55,6 @@ var shapes = map[string]shape{
 		headers:    []string{"Revision-Committed", "Revision-Applied"},
 		failures:   []int{404, 409, 412, 422},
 	},
-	// Creates or replaces what is no configuration.
-	"put": {
-		parameters: []string{"IfMatch", "IfNoneMatch"},
-		headers:    []string{"ETag"},
-		failures:   []int{404, 408, 409, 412, 413, 415, 422},
-	},
 	// A POST that makes a revision.
 	"change": {
 		parameters: []string{"Wait", "ChangeComment"},
@@ -72,6 +66,12 @@ var shapes = map[string]shape{
 	"create": {
 		headers:  []string{"ETag"},
 		failures: []int{408, 413, 415, 422},
+	},
+	// A PUT that makes or replaces what is no configuration.
+	"put": {
+		parameters: []string{"IfMatch", "IfNoneMatch"},
+		headers:    []string{"ETag"},
+		failures:   []int{408, 412, 413, 415, 422},
 	},
 	// Acts on certificates, which are committed outside the configuration.
 	"activate": {
@@ -226,7 +226,7 @@ func finishGoodReply(r *openapi3.Response, code int, s shape) {
 		r.Headers = openapi3.Headers{}
 	}
 	headers := slices.Concat([]string{"X-Request-Id", "RateLimit", "Deprecation", "Sunset"}, s.headers)
-	if code == http.StatusCreated {
+	if code == http.StatusCreated || code == http.StatusAccepted {
 		headers = append(headers, "Location")
 	}
 	for _, header := range headers {
@@ -248,7 +248,7 @@ func problemResponses() openapi3.ResponseBodies {
 	responses := openapi3.ResponseBodies{
 		"NotModified": {Value: &openapi3.Response{Description: ptr("The caller has the newest representation already")}},
 	}
-	for _, code := range []int{400, 401, 403, 404, 406, 408, 409, 412, 413, 415, 422, 429, 500, 503} {
+	for _, code := range []int{400, 401, 403, 404, 406, 408, 409, 410, 412, 413, 415, 422, 429, 500, 503} {
 		response := &openapi3.Response{
 			Description: ptr(http.StatusText(code)),
 			Content: openapi3.Content{"application/problem+json": {

@@ -58,7 +58,7 @@ func sharedHeaders() openapi3.Headers {
 		"ETag":                 {text, "The strong entity tag of the object as it is now, for If-Match and If-None-Match."},
 		"Idempotency-Replayed": {text, "true where the reply is that of an earlier request with the same Idempotency-Key."},
 		"Link":                 {text, `The next page, rel="next"; absent on the last one.`},
-		"Location":             {text, "Where the new object is."},
+		"Location":             {text, "Where the new object, or the job, is."},
 		"RateLimit":            {text, "How many requests the caller may send at once now."},
 		"Retry-After":          {number, "How many seconds to wait before trying again."},
 		"Revision-Applied":     {number, "The revision of the configuration that is in force."},
