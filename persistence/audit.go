@@ -141,7 +141,11 @@ func (s *AuditStore) setEnds(tx *gorm.DB, ends audit.Ends) error {
 func (s *AuditStore) Entries(ctx context.Context, q audit.Query) ([]audit.Entry, error) {
 	var rows []auditRow
 	err := s.file.read(ctx, func(tx *gorm.DB) error {
-		return selectAudit(tx, q).Order("number DESC").Limit(q.Limit).Find(&rows).Error
+		order := "number DESC"
+		if q.OldestFirst {
+			order = "number"
+		}
+		return selectAudit(tx, q).Order(order).Limit(q.Limit).Find(&rows).Error
 	})
 	list := make([]audit.Entry, len(rows))
 	for i, r := range rows {
@@ -151,6 +155,9 @@ func (s *AuditStore) Entries(ctx context.Context, q audit.Query) ([]audit.Entry,
 }
 
 func selectAudit(tx *gorm.DB, q audit.Query) *gorm.DB {
+	if q.After > 0 {
+		tx = tx.Where("number > ?", q.After)
+	}
 	if q.Before > 0 {
 		tx = tx.Where("number < ?", q.Before)
 	}

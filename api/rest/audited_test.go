@@ -112,9 +112,16 @@ func TestAuditLogIsFilteredAndPaged(t *testing.T) {
 	if len(first.Items) != 2 || len(second.Items) != 1 || second.Items[0].Number >= first.Items[1].Number {
 		t.Errorf("pages %+v and %+v", first, second)
 	}
-	for _, query := range []string{"phase=past", "since=yesterday", "until=x", "cursor=x"} {
+	for _, query := range []string{"phase=past", "since=yesterday", "until=x", "cursor=x", "sort=actor"} {
 		f.call("GET", basePath+"/audit-log?"+query, "").want(400)
 	}
+	const oldest = basePath + "/audit-log?operation=createToken&phase=finished&limit=2&sort=number"
+	first = decoded[Page[AuditEntry]](f.call("GET", oldest, "").want(200))
+	second = decoded[Page[AuditEntry]](f.call("GET", oldest+"&cursor="+first.NextCursor, "").want(200))
+	if len(second.Items) != 2 || first.Items[0].Number >= first.Items[1].Number || first.Items[1].Number >= second.Items[0].Number {
+		t.Errorf("oldest first: pages %+v and %+v", first, second)
+	}
+	f.call("GET", basePath+"/audit-log?operation=createToken&phase=finished&limit=2&sort=-number&cursor="+first.NextCursor, "").want(400)
 	if none := f.auditOf("createToken&until=2000-01-01T00:00:00Z"); len(none) != 0 {
 		t.Errorf("entries %+v", none)
 	}

@@ -78,7 +78,7 @@ type AuditVerification struct {
 
 func (a *API) auditLogOperations() []operation {
 	const list = "/audit-log"
-	query := []string{"limit", "cursor", "actor", "operation", "target", "source_address", "phase", "since", "until"}
+	query := []string{"limit", "cursor", "actor", "operation", "target", "source_address", "phase", "since", "until", "sort"}
 	return []operation{
 		{http.MethodGet, list, "listAuditLog", account.RoleAdmin, query, a.listAuditLog},
 		{http.MethodGet, list + "/verification", "verifyAuditLog", account.RoleAdmin, nil, a.verifyAuditLog},
@@ -98,6 +98,7 @@ func (a *API) auditLogOperations() []operation {
 //	@Param			phase			query		string	false	"Only entries of this phase"	Enums(begun, finished, refused)
 //	@Param			since			query		string	false	"Only entries of this time or later"	Format(date-time)
 //	@Param			until			query		string	false	"Only entries before this time"	Format(date-time)
+//	@Param			sort			query		string	false	"Oldest first, or with a minus newest first, as without it"	Enums(number, -number)
 //	@Success		200				{object}	Page[AuditEntry]
 //	@Router			/audit-log [get]
 //	@x-shape		"list"
@@ -129,9 +130,18 @@ func auditQueryOf(c echo.Context, p pageRequest) (q audit.Query, err error) {
 	default:
 		return q, badQuery("phase", "must be begun, finished or refused")
 	}
+	descending, err := sortParam(c, "number", true)
+	if err != nil {
+		return q, err
+	}
+	q.OldestFirst = !descending
 	if p.after != "" {
-		if q.Before, err = strconv.ParseInt(p.after, 10, 64); err != nil {
+		from, err := strconv.ParseInt(p.after, 10, 64)
+		if err != nil {
 			return q, badQuery("cursor", "is not one that this list gave out")
+		}
+		if q.Before = from; q.OldestFirst {
+			q.Before, q.After = 0, from
 		}
 	}
 	if q.Since, err = timeParam(c, "since"); err != nil {

@@ -13,7 +13,8 @@ type Store interface {
 	// Append stores what chain makes of the ends of now, in one transaction
 	// that no other comes between, and returns it.
 	Append(ctx context.Context, chain func(Ends) (Entry, Ends)) (Entry, error)
-	// Entries returns up to q.Limit entries that the query picks, newest first.
+	// Entries returns up to q.Limit entries that the query picks, newest first
+	// unless it says otherwise.
 	Entries(ctx context.Context, q Query) ([]Entry, error)
 	// Walk hands out the ends and then all entries, oldest first, as of one
 	// moment. Ends that do not open, or are gone, are domain.Invalid. It stops
@@ -30,6 +31,8 @@ type Query struct {
 	Phase                    Phase
 	Since, Until             time.Time // Since inclusive, Until exclusive
 	Before                   int64     // only numbers below; 0: no bound
+	OldestFirst              bool      // turns the list around
+	After                    int64     // only numbers above
 	Limit                    int
 }
 

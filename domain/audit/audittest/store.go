@@ -47,7 +47,11 @@ func (s *Store) Fill(full bool) {
 func (s *Store) Entries(_ context.Context, q audit.Query) (found []audit.Entry, _ error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, e := range slices.Backward(s.Log) {
+	log := slices.Clone(s.Log)
+	if !q.OldestFirst {
+		slices.Reverse(log)
+	}
+	for _, e := range log {
 		if picks(q, e) && len(found) < q.Limit {
 			found = append(found, e)
 		}
@@ -61,7 +65,7 @@ func picks(q audit.Query, e audit.Entry) bool {
 		(q.From == "" || q.From == e.From) &&
 		(q.Phase == "" || q.Phase == e.Phase) &&
 		strings.HasPrefix(e.Target, q.Target) &&
-		(q.Before == 0 || e.Number < q.Before) &&
+		e.Number > q.After && (q.Before == 0 || e.Number < q.Before) &&
 		(q.Since.IsZero() || !e.At.Before(q.Since)) &&
 		(q.Until.IsZero() || e.At.Before(q.Until))
 }
