@@ -140,6 +140,9 @@ func (a *API) shown(c echo.Context, reader operation) json.RawMessage {
 	inner := a.echo.NewContext(r, w)
 	inner.SetParamNames(c.ParamNames()...)
 	inner.SetParamValues(c.ParamValues()...)
+	if view := c.Get(configurationKey); view != nil {
+		inner.Set(configurationKey, view) // that of a draft
+	}
 	if err := reader.handler(inner); err != nil || w.status != http.StatusOK {
 		return nil
 	}

@@ -77,7 +77,7 @@ func (a *API) contentFiltersOperations() []operation {
 		{http.MethodPut, one, "replaceContentFilter", account.RoleAdmin, writeQuery, a.replaceContentFilter},
 		{http.MethodPatch, one, "patchContentFilter", account.RoleAdmin, writeQuery, a.patchContentFilter},
 		{http.MethodDelete, one, "deleteContentFilter", account.RoleAdmin, writeQuery, a.deleteContentFilter},
-		{http.MethodPost, all + "/test", "testContentFilters", account.RoleOperator, nil, a.testContentFilters},
+		{http.MethodPost, all + "/test", "testContentFilters", account.RoleOperator, []string{changeParam}, a.testContentFilters},
 	}
 }
 

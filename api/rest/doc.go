@@ -8,6 +8,7 @@
 //   - problem.go: the one table from kinds of failure to problem documents;
 //   - etag.go, revision.go: preconditions, committed and applied revision;
 //   - page.go, patch.go: cursors and merge patches;
+//   - draftquery.go: the draft that a request works on, and confirmation in time;
 //   - auth.go, ratelimit.go, observe.go: who calls, how often, and the log;
 //   - audited.go, idempotent.go: what every call that changes something gets;
 //   - lines.go: lists as NDJSON; scope.go: what a token may be held to;

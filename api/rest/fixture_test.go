@@ -41,6 +41,7 @@ type fixture struct {
 	client  *http.Client
 	api     *API
 	config  *config.Service
+	drafts  *config.Drafts
 	certs   *certificate.Service
 	people  *account.Service
 	log     *lockedBuffer
@@ -60,7 +61,9 @@ type fixture struct {
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	f := &fixture{t: t, log: new(lockedBuffer)}
-	f.config, _ = configtest.Seeded(t)
+	var store *configtest.Memory
+	f.config, store = configtest.Seeded(t)
+	f.drafts = configtest.Drafts(t, f.config, store)
 	f.certs = newCertificates()
 	f.people = newAccounts()
 	f.queue, f.hosts, f.probes = newQueue(), new(oneHour), new(probes)
@@ -83,6 +86,7 @@ func (f *fixture) parts() Config {
 		Log: slog.New(slog.NewJSONHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Now: time.Now, Version: "test", Measure: f.measure,
 		Authenticator: tokens{}, Configuration: f.config, Revisions: f.config, Snapshot: f.config.Snapshot,
+		Changes: f.drafts, ChangeCommits: f.drafts, Preview: f.config.Preview,
 		Certificates: f.certs, CertificateWriter: f.certs,
 		Tokens: f.people, Administrators: f.people,
 		Messages: f.queue, MessageActor: f.queue, OneHourList: f.hosts, Alerts: f.alerts,

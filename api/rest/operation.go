@@ -34,6 +34,33 @@ var (
 // operations is the table of the whole API.
 func (a *API) operations() []operation {
 	return slices.Concat(
+		inDrafts(a.configurationOperations()...),
+		a.changesOperations(),
+		a.presetsOperations(),
+		a.acmeChallengesOperations(),
+		a.noTLSHostsOperations(),
+		a.certificatesOperations(),
+		a.tokensOperations(),
+		a.administratorsOperations(),
+		a.messagesOperations(),
+		a.messageActionsOperations(),
+		a.deliveriesOperations(),
+		a.destinationsOperations(),
+		a.tlsReportOperations(),
+		a.explainOperations(),
+		a.verifyOperations(),
+		a.alertsOperations(),
+		a.revisionsOperations(),
+		a.jobsOperations(),
+		a.eventsOperations(),
+		a.statusOperations(),
+		a.auditLogOperations(),
+	)
+}
+
+// configurationOperations are those on configuration items, resource by resource.
+func (a *API) configurationOperations() [][]operation {
+	return [][]operation{
 		a.listenersOperations(),
 		a.senderGroupsOperations(),
 		a.mailFlowPoliciesOperations(),
@@ -50,27 +77,9 @@ func (a *API) operations() []operation {
 		a.inspectionSettingsOperations(),
 		a.publicWebSettingsOperations(),
 		a.managementSettingsOperations(),
-		a.acmeChallengesOperations(),
-		a.noTLSHostsOperations(),
-		a.certificatesOperations(),
-		a.tokensOperations(),
-		a.administratorsOperations(),
-		a.messagesOperations(),
-		a.messageActionsOperations(),
-		a.deliveriesOperations(),
-		a.destinationsOperations(),
-		a.tlsReportOperations(),
-		a.explainOperations(),
-		a.verifyOperations(),
-		a.alertsOperations(),
 		a.alertRecipientsOperations(),
 		a.alertSettingsOperations(),
-		a.revisionsOperations(),
-		a.jobsOperations(),
-		a.eventsOperations(),
-		a.statusOperations(),
-		a.auditLogOperations(),
-	)
+	}
 }
 
 // register puts every operation, and the public pages beside them, into the
@@ -87,8 +96,8 @@ func (a *API) register() {
 
 // guarded puts what every operation needs before its handler: a caller whose
 // role allows it, a request within the caller's rate, a query that we
-// understand, and a reply that the caller can read. What changes or reveals
-// something goes into the audit log.
+// understand, a configuration to work on, and a reply that the caller can read.
+// What changes or reveals something goes into the audit log.
 func (a *API) guarded(o operation) echo.HandlerFunc {
 	if o.isList() {
 		o.handler = a.inLines(o.handler)
@@ -106,6 +115,9 @@ func (a *API) guarded(o operation) echo.HandlerFunc {
 			return err
 		}
 		if err := checkQuery(c, o.query); err != nil {
+			return err
+		}
+		if err := a.chooseConfiguration(c); err != nil {
 			return err
 		}
 		if _, err := negotiate(c.Request(), o.mediaTypes()...); err != nil {

@@ -36,9 +36,13 @@ type Config struct {
 	// took.
 	Measure func(operation string, status int, took time.Duration)
 
-	Authenticator     Authenticator
-	Configuration     Configuration
-	Revisions         Revisions
+	Authenticator Authenticator
+	Configuration Configuration
+	Revisions     Revisions
+	Changes       Changes
+	ChangeCommits ChangeCommits
+	// Preview says what a change would come to.
+	Preview           func(context.Context, config.Change) (config.Preview, error)
 	Snapshot          func() *config.Snapshot
 	Certificates      CertificateReader
 	CertificateWriter CertificateWriter
@@ -61,11 +65,12 @@ type Config struct {
 	// Listeners returns how the listeners are doing, sorted by name.
 	Listeners func() []ListenerStatus
 	// ExplainDestination and ExplainClient say what would happen, without doing
-	// it (B71). An unknown listener is a NotFound error.
-	ExplainDestination func(context.Context, mailaddr.DomainName) probe.Destination
-	ExplainClient      func(listener string, client netip.Addr) (probe.Client, error)
+	// it (B71): under the snapshot, that of a draft, or where it is nil as things
+	// are. An unknown listener is a NotFound error.
+	ExplainDestination func(context.Context, *config.Snapshot, mailaddr.DomainName) probe.Destination
+	ExplainClient      func(ctx context.Context, under *config.Snapshot, listener string, client netip.Addr) (probe.Client, error)
 	// ExplainMessage does the same for the recipients of a message that wait.
-	ExplainMessage func(context.Context, *delivery.Message) []probe.MessageGroup
+	ExplainMessage func(context.Context, *config.Snapshot, *delivery.Message) []probe.MessageGroup
 	// Verify talks to hosts as a delivery would, up to MAIL (B71). A question
 	// that cannot be asked is an Invalid error.
 	Verify func(context.Context, probe.Question) (probe.Verification, error)
@@ -85,6 +90,9 @@ type API struct {
 	auth              Authenticator
 	config            Configuration
 	revisions         Revisions
+	changes           Changes
+	changeCommits     ChangeCommits
+	preview           func(context.Context, config.Change) (config.Preview, error)
 	snapshot          func() *config.Snapshot
 	certificates      CertificateReader
 	certificateWriter CertificateWriter
@@ -105,9 +113,9 @@ type API struct {
 	idempotency       Idempotency
 	cursorSecret      []byte
 	listenerStatus    func() []ListenerStatus
-	explainDomain     func(context.Context, mailaddr.DomainName) probe.Destination
-	explainClient     func(string, netip.Addr) (probe.Client, error)
-	explainMessage    func(context.Context, *delivery.Message) []probe.MessageGroup
+	explainDomain     func(context.Context, *config.Snapshot, mailaddr.DomainName) probe.Destination
+	explainClient     func(context.Context, *config.Snapshot, string, netip.Addr) (probe.Client, error)
+	explainMessage    func(context.Context, *config.Snapshot, *delivery.Message) []probe.MessageGroup
 	verify            func(context.Context, probe.Question) (probe.Verification, error)
 	testCore          func(context.Context, policy.CoreProfile) (probe.Inspection, error)
 	notReady          func(context.Context) []string
@@ -148,6 +156,7 @@ func New(c Config) *API {
 	a := &API{
 		log: c.Log, now: c.Now, version: c.Version, started: c.Now(),
 		auth: c.Authenticator, config: c.Configuration, revisions: c.Revisions, snapshot: c.Snapshot,
+		changes: c.Changes, changeCommits: c.ChangeCommits, preview: c.Preview,
 		certificates: c.Certificates, certificateWriter: c.CertificateWriter,
 		tokens: c.Tokens, administrators: c.Administrators,
 		messages: c.Messages, messageActor: c.MessageActor, oneHour: c.OneHourList, alerts: c.Alerts,

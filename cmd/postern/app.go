@@ -69,6 +69,7 @@ type App struct {
 	gate         *audit.Gate
 	repeats      *idempotency.Service
 	config       *config.Service
+	drafts       *config.Drafts
 	certificates *certificate.Service
 	ring         *keyring.Ring
 	secrets      config.Secrets
@@ -103,7 +104,7 @@ func New(ctx context.Context, options Options) (_ *App, err error) {
 		}
 	}()
 	for _, step := range []func(context.Context) error{
-		a.openDatabase, a.makeEvents, a.listenManagement, a.makeConfiguration, a.makeOutbound, a.makeInspection, a.makeInbound,
+		a.openDatabase, a.makeEvents, a.listenManagement, a.makeConfiguration, a.makeDrafts, a.makeOutbound, a.makeInspection, a.makeInbound,
 		a.makeWeb, a.makeJobs, a.makeManagement, a.ensureAdministrator, // last: a start that fails must not use up the token
 	} {
 		if err := step(ctx); err != nil {
@@ -264,13 +265,14 @@ func (a *App) makeManagement(context.Context) error {
 	api := rest.New(rest.Config{
 		Log: a.logger, Now: time.Now, Version: version(),
 		AuditLog: a.audit, Idempotency: a.repeats, CursorSecret: cursorSecret, Authenticator: a.gate, Configuration: a.config, Revisions: a.config, Snapshot: a.config.Snapshot,
+		Changes: a.drafts, ChangeCommits: a.drafts, Preview: a.config.Preview,
 		Certificates: a.certificates, CertificateWriter: a.certificates,
 		Tokens: loggedTokens{a.accounts, a.events}, Administrators: a.accounts,
 		Messages: a.database.Queue(), MessageActor: loggedActor{a.queue, a.events}, OneHourList: oneHourView{a.oneHour},
 		Destinations: queue.NewDestinations(a.queue, a.database.Queue()), TLSReports: a.statistics,
 		Secrets: a.secrets, TestCoreProfile: a.inspector.Test,
-		Listeners: a.listenerStatus, ExplainDestination: a.deliverer.Explain, ExplainClient: a.engine.ExplainClient,
-		ExplainMessage: a.deliverer.ExplainMessage, Verify: outbound.NewVerifier(a.deliverer).Verify,
+		Listeners: a.listenerStatus, ExplainDestination: a.explainDestination, ExplainClient: a.explainClient,
+		ExplainMessage: a.explainMessage, Verify: outbound.NewVerifier(a.deliverer).Verify,
 		Measure: ops.NewRequestMeter(a.registry).Measure, NotReady: a.notReady, Alerts: a.alerts.service,
 		Challenges: a.web.challenges,
 		Jobs:       a.jobs, Events: a.events,
@@ -332,6 +334,7 @@ func (a *App) Start(ctx context.Context) {
 	a.onStop(a.flushEvents)
 	a.background.run(a.ring.Run)
 	a.background.run(a.keepStatistics)
+	a.background.run(a.followConfirmations)
 	a.onStop(a.background.stop)
 	queueEnd := make(chan struct{})
 	runQueue, stopQueue := context.WithCancel(context.WithoutCancel(ctx))

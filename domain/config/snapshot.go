@@ -121,6 +121,12 @@ func (s *Snapshot) HostAccessTable(listener string) (policy.HostAccessTable, boo
 	return a.written, ok
 }
 
+// hasAccess reports whether there is a host access table of the listener.
+func (s *Snapshot) hasAccess(listener string) bool {
+	_, ok := s.access[listener]
+	return ok
+}
+
 // Hosts reports whether mail for the recipient domain is taken from anyone (B18).
 func (s *Snapshot) Hosts(name mailaddr.DomainName) bool {
 	_, ok := s.domains.Get(name)
@@ -137,8 +143,9 @@ func (s *Snapshot) ContentFilters() *policy.FilterChain { return s.filters }
 func (s *Snapshot) Route(name mailaddr.DomainName) *policy.Route { return s.routes.Lookup(name) }
 
 // Control returns the destination control for a recipient domain with
-// inheritance resolved, and whether only the entry "default" matched (B21).
-func (s *Snapshot) Control(name mailaddr.DomainName) (control policy.DestinationControl, isDefault bool) {
+// inheritance resolved, and whether its TLS level is that of the entry "default"
+// (B21).
+func (s *Snapshot) Control(name mailaddr.DomainName) (control policy.DestinationControl, levelIsDefault bool) {
 	base := policy.BuiltInDestination()
 	base.Pattern = defaultPattern
 	if s.controls.all != nil {
@@ -148,7 +155,7 @@ func (s *Snapshot) Control(name mailaddr.DomainName) (control policy.Destination
 	if entry == nil || entry == s.controls.all {
 		return base, true
 	}
-	return entry.Inherit(base), false
+	return entry.Inherit(base), entry.TLSLevel == nil
 }
 
 // defaultPattern is the key of the catch-all destination control.
@@ -173,14 +180,14 @@ func (s *Snapshot) ExemptInbound(addr netip.Addr, confirmed []mailaddr.DomainNam
 // not known. The evidence that others publish (DANE, MTA-STS) and the message's
 // flags are the caller's to add.
 func (s *Snapshot) OutboundInputs(recipient, host mailaddr.DomainName, addr netip.Addr, now time.Time) policy.OutboundInputs {
-	control, isDefault := s.Control(recipient)
+	control, levelIsDefault := s.Control(recipient)
 	in := policy.OutboundInputs{
-		Domain:           recipient,
-		TLS:              s.Settings.TLS,
-		Control:          control,
-		ControlIsDefault: isDefault,
-		Exemption:        entryInForce(&s.exemptions, now, []mailaddr.DomainName{recipient, host}, addr),
-		Requirement:      entryInForce(&s.requirements, now, []mailaddr.DomainName{host}, addr),
+		Domain:         recipient,
+		TLS:            s.Settings.TLS,
+		Control:        control,
+		LevelIsDefault: levelIsDefault,
+		Exemption:      entryInForce(&s.exemptions, now, []mailaddr.DomainName{recipient, host}, addr),
+		Requirement:    entryInForce(&s.requirements, now, []mailaddr.DomainName{host}, addr),
 	}
 	if control.OverrideRemotePolicy.Active(now) {
 		in.RemoteOverride = control.OverrideRemotePolicy.Reason

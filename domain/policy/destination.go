@@ -60,6 +60,7 @@ const (
 
 // Validate reports every broken rule of the entry by itself.
 func (d DestinationControl) Validate() (f domain.Faults) {
+	checkCatchAll(&f, d.Pattern, "default") // B21
 	checkOneOf(&f, "/dane", d.DANE, DANEInherit, DANEOff, DANEOpportunistic, DANEMandatory)
 	checkRange(&f, "/max_connections", d.MaxConnections, 0, 1000)
 	checkRange(&f, "/messages_per_connection", d.MessagesPerConnection, 0, 1_000_000)
@@ -71,6 +72,14 @@ func (d DestinationControl) Validate() (f domain.Faults) {
 		f.Add("/tls_level", "none contradicts mandatory DANE: choose one")
 	}
 	return f
+}
+
+// checkCatchAll holds the pattern for all domains to one word in each list: two
+// entries for all would contend, and the one that decides would hide the other.
+func checkCatchAll(f *domain.Faults, p mailaddr.HostPattern, word string) {
+	if p.IsAll() && p.String() != word {
+		f.Add("/pattern", "the entry for all domains is called %s here", word)
+	}
 }
 
 // Inherit returns the entry with unset fields taken from base.

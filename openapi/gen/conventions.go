@@ -39,25 +39,25 @@ var shapes = map[string]shape{
 		unchanged:  true,
 	},
 	"replace": {
-		parameters: []string{"Wait", "IfMatch", "IfNoneMatch", "ChangeComment"},
+		parameters: []string{"Wait", "ConfirmWithin", "Change", "IfMatch", "IfNoneMatch", "ChangeComment"},
 		headers:    []string{"ETag", "Revision-Committed", "Revision-Applied"},
 		failures:   []int{404, 408, 409, 412, 413, 415, 422},
 		notes:      true,
 	},
 	"patch": {
-		parameters: []string{"Wait", "IfMatch", "ChangeComment"},
+		parameters: []string{"Wait", "ConfirmWithin", "Change", "IfMatch", "ChangeComment"},
 		headers:    []string{"ETag", "Revision-Committed", "Revision-Applied"},
 		failures:   []int{404, 408, 409, 412, 413, 415, 422},
 		notes:      true,
 	},
 	"delete": {
-		parameters: []string{"Wait", "IfMatch", "ChangeComment"},
+		parameters: []string{"Wait", "ConfirmWithin", "Change", "IfMatch", "ChangeComment"},
 		headers:    []string{"Revision-Committed", "Revision-Applied"},
 		failures:   []int{404, 409, 412, 422},
 	},
 	// A POST that makes a revision.
 	"change": {
-		parameters: []string{"Wait", "ChangeComment"},
+		parameters: []string{"Wait", "ConfirmWithin", "ChangeComment"},
 		headers:    []string{"Revision-Committed", "Revision-Applied"},
 		failures:   []int{404, 409, 422},
 		notes:      true,
@@ -66,6 +66,12 @@ var shapes = map[string]shape{
 	"create": {
 		headers:  []string{"ETag"},
 		failures: []int{408, 413, 415, 422},
+	},
+	// Changes what is no configuration by a merge patch.
+	"update": {
+		parameters: []string{"IfMatch"},
+		headers:    []string{"ETag"},
+		failures:   []int{404, 408, 409, 412, 413, 415, 422},
 	},
 	// A PUT that makes or replaces what is no configuration.
 	"put": {
@@ -107,9 +113,13 @@ func finish(doc *openapi3.T, examples string) error {
 	doc.Security = openapi3.SecurityRequirements{{"bearer": {}}, {"basic": {}}}
 	doc.Components.Schemas["WriteNotes"] = writeNotes()
 	finishSchemas(doc.Components.Schemas)
+	drafts := draftReads(doc)
 	for _, path := range doc.Paths.InMatchingOrder() {
 		for method, operation := range doc.Paths.Value(path).Operations() {
 			addScope(operation, method, path)
+			if drafts[operation] {
+				addChange(operation)
+			}
 			if err := finishOperation(operation, method); err != nil {
 				return fmt.Errorf("%s %s: %w", method, path, err)
 			}
@@ -137,7 +147,9 @@ func finishOperation(o *openapi3.Operation, method string) error {
 		addLines(o)
 	}
 	for _, p := range o.Parameters {
-		delete(p.Value.Extensions, "x-originalParamName")
+		if p.Value != nil {
+			delete(p.Value.Extensions, "x-originalParamName")
+		}
 	}
 	if o.RequestBody != nil {
 		delete(o.RequestBody.Value.Extensions, "x-originalParamName")

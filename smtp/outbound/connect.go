@@ -25,6 +25,7 @@ type session struct {
 	tls      delivery.SessionTLS
 	messages int // handed over so far
 	limit    int // of messages; 0: none
+	drains   int // of the pool, before the session began
 	// trusted says that the certificate is verified for the very host, which
 	// credentials ask for whatever the decision does (B32).
 	trusted bool
@@ -78,7 +79,7 @@ func (t terms) checks() []policy.Check {
 // ready where there is no failure; otherwise its connection is closed, and only
 // its TLS state is of interest.
 func (d *Deliverer) open(ctx context.Context, to target, t terms) (*session, *failure) {
-	s := &session{key: t.keyFor(to), limit: t.control.MessagesPerConnection}
+	s := &session{key: t.keyFor(to), limit: t.control.MessagesPerConnection, drains: d.pool.drained()}
 	f := d.dial(ctx, s, to, t)
 	t.trace.connected(to.addr, f)
 	if f == nil {
