@@ -22,11 +22,14 @@ import (
 	"postern/domain"
 	"postern/domain/account"
 	"postern/domain/alert"
+	"postern/domain/audit"
+	"postern/domain/audit/audittest"
 	"postern/domain/certificate"
 	"postern/domain/config"
 	"postern/domain/config/configtest"
 	"postern/domain/event"
 	"postern/domain/eventlog"
+	"postern/domain/idempotency"
 	"postern/domain/job"
 )
 
@@ -51,6 +54,7 @@ type fixture struct {
 	events  *eventlog.Log
 	metered sync.Map // of operation and status, such as "getStatus 200"
 	secrets *memorySecrets
+	audited *audittest.Store
 	reasons []string
 }
 
@@ -65,6 +69,7 @@ func newFixture(t *testing.T) *fixture {
 	f.queue, f.hosts, f.probes = newQueue(), new(oneHour), new(probes)
 	f.reports = newReports()
 	f.secrets = new(memorySecrets)
+	f.audited = new(audittest.Store)
 	f.alerts = newAlerts(t)
 	f.jobs = newJobs(t)
 	f.events = newEventLog(t)
@@ -86,6 +91,7 @@ func (f *fixture) parts() Config {
 		Tokens: f.people, Administrators: f.people,
 		Messages: f.queue, MessageActor: f.queue, OneHourList: f.hosts, Alerts: f.alerts,
 		Sessions: newSessions(), ReportOnly: new(reportOnly), History: pastDay{},
+		CursorSecret: []byte("secret"), AuditLog: audit.NewService(f.audited, time.Now), Idempotency: idempotency.NewService(new(memoryClaims), time.Now),
 		Challenges:   newMemoryChallenges(f.t),
 		Destinations: newDestinations(), TLSReports: f.reports,
 		Listeners: func() []ListenerStatus {

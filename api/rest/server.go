@@ -63,7 +63,11 @@ type Config struct {
 	Sessions          Sessions
 	ReportOnly        ReportOnly
 	// History is what drafts are tried on (B72).
-	History whatif.History
+	History     whatif.History
+	AuditLog    AuditLog
+	Idempotency Idempotency
+	// CursorSecret signs cursors of lists; cursors live as long as it does.
+	CursorSecret []byte
 	// Listeners returns how the listeners are doing, sorted by name.
 	Listeners func() []ListenerStatus
 	// ExplainDestination and ExplainClient say what would happen, without doing
@@ -115,6 +119,9 @@ type API struct {
 	streams           *streams
 	dispatcher        WebhookDispatcher
 	secrets           config.Secrets
+	audit             AuditLog
+	idempotency       Idempotency
+	cursorSecret      []byte
 	listenerStatus    func() []ListenerStatus
 	explainDomain     func(context.Context, *config.Snapshot, mailaddr.DomainName) probe.Destination
 	explainClient     func(context.Context, *config.Snapshot, string, netip.Addr) (probe.Client, error)
@@ -148,9 +155,11 @@ type API struct {
 	publicWebSettings    resource[PublicWebSettings]
 	managementSettings   resource[ManagementSettings]
 
-	measure func(operation string, status int, took time.Duration)
-	rates   *rateLimiter
-	echo    *echo.Echo
+	measure    func(operation string, status int, took time.Duration)
+	rates      *rateLimiter
+	deprecated map[string]deprecation // by operationId
+	readers    map[string]operation   // that show what is at a path, by path
+	echo       *echo.Echo
 }
 
 // New makes the API. It serves [API.Handler] and starts nothing by itself.
@@ -167,10 +176,11 @@ func New(c Config) *API {
 		sessions: c.Sessions, reportOnly: c.ReportOnly, history: c.History,
 		listenerStatus: c.Listeners, explainDomain: c.ExplainDestination, explainClient: c.ExplainClient,
 		explainMessage: c.ExplainMessage, verify: c.Verify, notReady: c.NotReady,
+		audit: c.AuditLog, idempotency: c.Idempotency, cursorSecret: c.CursorSecret,
 		secrets: c.Secrets, testCore: c.TestCoreProfile,
 		jobs:   c.Jobs,
 		events: c.Events, streams: newStreams(), dispatcher: c.Webhooks,
-		measure: c.Measure, rates: newRateLimiter(c.Now), echo: echo.New(),
+		measure: c.Measure, rates: newRateLimiter(c.Now), echo: echo.New(), deprecated: deprecations(),
 	}
 	a.makeResources()
 	a.echo.HTTPErrorHandler = func(err error, c echo.Context) { a.fail(c, err) }

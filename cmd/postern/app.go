@@ -20,11 +20,13 @@ import (
 	"postern/api/xmlrpc"
 	"postern/domain"
 	"postern/domain/account"
+	"postern/domain/audit"
 	"postern/domain/certificate"
 	"postern/domain/config"
 	"postern/domain/delivery"
 	"postern/domain/event"
 	"postern/domain/eventlog"
+	"postern/domain/idempotency"
 	"postern/domain/job"
 	"postern/domain/mailaddr"
 	"postern/domain/reportonly"
@@ -66,6 +68,9 @@ type App struct {
 	ids          delivery.IDSource
 	bus          *event.Bus
 	accounts     *account.Service
+	audit        *audit.Service
+	gate         *audit.Gate
+	repeats      *idempotency.Service
 	config       *config.Service
 	drafts       *config.Drafts
 	certificates *certificate.Service
@@ -123,6 +128,7 @@ func (a *App) openDatabase(ctx context.Context) error {
 	a.database = database
 	a.accounts = newAccounts(database)
 	a.onStop(func(context.Context) error { return database.Close() })
+	a.makeAudit()
 	return nil
 }
 
@@ -140,7 +146,7 @@ func (a *App) ensureAdministrator(ctx context.Context) error {
 func newAccounts(database *persistence.Database) *account.Service {
 	stored := database.Accounts()
 	return account.NewService(account.Dependencies{
-		Administrators: stored, Tokens: stored, Now: time.Now, NewID: newTimeOrderedID,
+		Administrators: stored, Tokens: stored, Roster: stored, TokenUses: stored, Now: time.Now, NewID: newTimeOrderedID,
 	})
 }
 
@@ -264,9 +270,14 @@ func (a *App) follow(ctx context.Context, snapshot *config.Snapshot) []config.Pr
 
 func (a *App) makeManagement(context.Context) error {
 	a.webhooks = a.newWebhooks()
+	cursorSecret, err := a.database.CursorSecret()
+	if err != nil {
+		return domain.Wrap(err, "derive the secret of cursors")
+	}
 	api := rest.New(rest.Config{
 		Log: a.logger, Now: time.Now, Version: version(),
-		Authenticator: a.accounts, Configuration: a.config, Revisions: a.config, Snapshot: a.config.Snapshot,
+		AuditLog: a.audit, Idempotency: a.repeats, CursorSecret: cursorSecret, Authenticator: a.gate,
+		Configuration: a.config, Revisions: a.config, Snapshot: a.config.Snapshot,
 		Changes: a.drafts, ChangeCommits: a.drafts, Preview: a.config.Preview,
 		Certificates: a.certificates, CertificateWriter: a.certificates,
 		Tokens: loggedTokens{a.accounts, a.events}, Administrators: a.accounts,
@@ -281,7 +292,8 @@ func (a *App) makeManagement(context.Context) error {
 		Jobs:       a.jobs, Events: a.events, Webhooks: a.webhooks,
 	})
 	calls := xmlrpc.NewServer(xmlrpc.Services{
-		Version: version(), Authenticator: a.accounts, Configuration: a.config,
+		AuditLog: a.audit, Version: version(), Authenticator: a.gate,
+		Configuration:     a.config,
 		CertificateReader: a.certificates, CertificateWriter: a.certificates,
 		Challenges: a.web.challenges,
 	}, a.logger, time.Now)
@@ -357,6 +369,8 @@ func (a *App) Start(ctx context.Context) {
 	a.engine.Start(ctx)
 	a.background.run(a.engine.Run)
 	a.startAlerts()
+	a.startAudit()
+	a.startControl(ctx)
 	a.onStop(a.engine.Stop)
 	a.startJobs()
 	a.startEvents()
