@@ -245,17 +245,6 @@ func (a *API) proveCertificate(c echo.Context) error {
 	return reply(c, http.StatusOK, proof)
 }
 
-// boolParam reads a parameter that is true or false; absent it is false.
-func boolParam(c echo.Context, name string) (bool, error) {
-	switch c.QueryParam(name) {
-	case "", "false":
-		return false, nil
-	case "true":
-		return true, nil
-	}
-	return false, badQuery(name, "must be true or false")
-}
-
 func noRequest(id string) error {
 	return domain.E(domain.NotFound, "certificate %s was not made from a request", id)
 }

@@ -14,6 +14,7 @@ const (
 	ActivationFailed   Kind = "activation_failed"    // a staged one; about a certificate (B41)
 	PlaintextShare     Kind = "plaintext_share"      // about a direction
 	STARTTLSDropped    Kind = "starttls_dropped"     // about a destination domain
+	WebhookFailing     Kind = "webhook_failing"      // about a webhook
 )
 
 // Type returns the type that recipients subscribe to.
