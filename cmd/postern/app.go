@@ -77,6 +77,7 @@ type App struct {
 	certificates *certificate.Service
 	ring         *keyring.Ring
 	digitalID    *digitalid.Watcher
+	shownAsUs    string // the binding of the outbound client role that is in force
 	secrets      config.Secrets
 	trust        *trust
 	resolver     *resolver
@@ -268,6 +269,7 @@ func (a *App) follow(ctx context.Context, snapshot *config.Snapshot) []config.Pr
 		a.deliverer.CloseIdle() // what was verified under other anchors serves no longer
 		a.inspector.Forget()
 	}
+	a.followClientCertificate(snapshot)
 	return a.followWeb(ctx, snapshot)
 }
 
@@ -298,7 +300,7 @@ func (a *App) makeManagement(context.Context) error {
 	calls := xmlrpc.NewServer(xmlrpc.Services{
 		AuditLog: a.audit, Version: version(), Authenticator: a.gate,
 		Configuration:     a.config,
-		CertificateReader: a.certificates, CertificateWriter: a.certificates, CertificateFiles: a.certificates,
+		CertificateReader: a.certificates, CertificateWriter: a.certificates, CertificateForcer: a.certificates, CertificateFiles: a.certificates,
 		Challenges: a.web.challenges,
 	}, a.logger, time.Now)
 	a.registerMetrics()

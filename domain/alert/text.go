@@ -59,7 +59,7 @@ func (k Kind) Advice() string {
 	case CertificateExpiry:
 		return "Import or make another certificate and activate it, or bind it to the listeners in question."
 	case ActivationFailed:
-		return "The certificate before stays in use. Mend what is named above, or activate another certificate, and resolve the alert."
+		return "The certificate before stays in use. Mend what is named above, or activate another certificate: either resolves the alert."
 	case DigitalIDRefused:
 		return "The certificate before stays in use. Mend the files in the folder digital-id of the data directory; they are " +
 			"looked at all the time, and the alert resolves itself."
