@@ -273,7 +273,7 @@ func TestProfileTest(t *testing.T) {
 // The test climbs down the same ladder as a delivery, and shows a refusal.
 func TestProfileTestShowsWhatFails(t *testing.T) {
 	r := newRig(t, smarthost(policy.TransportSTARTTLSOptional, withCredentials))
-	r.relay(smtptest.MXOptions{StartTLS: smtptest.StartTLSGarbage, Auth: smtptest.Auth{Mechanisms: "PLAIN"}})
+	r.relay(smtptest.MXOptions{StartTLS: smtptest.StartTLSBroken, Auth: smtptest.Auth{Mechanisms: "PLAIN"}})
 	got, err := NewVerifier(r.Deliverer).Verify(t.Context(), probe.Question{ServerProfile: "smarthost"})
 	if err != nil {
 		t.Fatal(err)
