@@ -53,6 +53,7 @@ func sharedHeaders() openapi3.Headers {
 		"Link":                 {text, `The next page, rel="next"; absent on the last one.`},
 		"Location":             {text, "Where the new object is."},
 		"RateLimit":            {text, "How many requests the caller may send at once now."},
+		"RateLimit-Policy":     {text, "The rate that every caller has: its quota, and the seconds in which it is given back."},
 		"Retry-After":          {number, "How many seconds to wait before trying again."},
 		"Revision-Applied":     {number, "The revision of the configuration that is in force."},
 		"Revision-Committed":   {number, "The revision of the configuration that holds the change."},
