@@ -17,7 +17,7 @@ func sharedParameters() openapi3.ParametersMap {
 			Description: "Continues a list: the next_cursor of the page before, with the same filters.",
 		},
 		"Wait": {
-			Name: "wait", In: "query", Schema: openapi3.NewStringSchema().WithPattern(`^[0-9.]+(ms|s|m)$`).NewRef(), Example: "10s",
+			Name: "wait", In: "query", Schema: openapi3.NewStringSchema().WithPattern(`^(0|[0-9.]+(ms|s|m))$`).NewRef(), Example: "10s",
 			Description: "How long the reply may wait, up to 60s, until what was committed is in force. A reply that did not wait long enough is no failure: its headers say how far it came.",
 		},
 		"IfMatch": {

@@ -110,7 +110,7 @@ func checkProblem(r *http.Request, response *http.Response, body []byte) error {
 		return fmt.Errorf("the problem document says status %d", p.Status)
 	case !strings.HasPrefix(p.Type, "/problems/") || p.Title == "":
 		return fmt.Errorf("the problem has type %q and title %q", p.Type, p.Title)
-	case p.Instance != r.URL.Path:
+	case p.Instance != r.URL.EscapedPath():
 		return fmt.Errorf("the problem is about %q", p.Instance)
 	case p.RequestID != response.Header.Get("X-Request-Id"):
 		return errors.New("the problem and its header have different request ids")
