@@ -182,7 +182,7 @@ func (a *App) makeOutbound(ctx context.Context) error {
 		ClientCertificate: a.ring.ClientCertificate(""),
 		LocalAddrs:        localAddrs,
 		OneHour:           a.oneHour,
-		Observer:          a.statistics,
+		Observer:          outbound.NewMetrics(a.registry, a.statistics),
 		Logger:            a.logger,
 		Now:               time.Now,
 		Timeouts:          outbound.DefaultTimeouts(),
@@ -194,7 +194,7 @@ func (a *App) makeOutbound(ctx context.Context) error {
 	a.queue = queue.New(queue.Dependencies{
 		Store: stored, Archive: stored, Spooler: stored, Transport: a.deliverer, Snapshot: a.config.Snapshot,
 		Logger: a.logger.With("log", "mail"), Now: time.Now, NewID: a.newMessageID, Grace: a.options.Grace / 2,
-		Observers: []queue.Observer{a.alerts.deliveries},
+		Observers: []queue.Observer{a.alerts.deliveries, queue.NewMetrics(a.registry)},
 	})
 	return nil
 }
