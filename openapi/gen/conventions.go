@@ -218,11 +218,12 @@ func problemResponses() openapi3.ResponseBodies {
 			Headers:     headersOf(append([]string{"ETag"}, everyHeader...)),
 		}},
 	}
-	for _, code := range []int{400, 401, 403, 404, 406, 408, 409, 412, 413, 415, 422, 429, 500, 503} {
+	for code, example := range problemExamples {
 		response := &openapi3.Response{
 			Description: ptr(http.StatusText(code)),
 			Content: openapi3.Content{"application/problem+json": {
-				Schema: &openapi3.SchemaRef{Ref: "#/components/schemas/Problem"},
+				Schema:  &openapi3.SchemaRef{Ref: "#/components/schemas/Problem"},
+				Example: example.document(code),
 			}},
 			Headers: headersOf(slices.Concat(everyHeader, failureHeaders[code])),
 		}
