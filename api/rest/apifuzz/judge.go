@@ -10,8 +10,8 @@ import (
 )
 
 // judge says what is wrong with a reply; nil if nothing is.
-func (r *runner) judge(t trial, response *http.Response, body []byte) error {
-	status := response.StatusCode
+func (r *runner) judge(t trial, got answer) error {
+	status := got.head.StatusCode
 	switch {
 	case status == http.StatusInternalServerError:
 		return errors.New("an internal error")
@@ -20,11 +20,11 @@ func (r *runner) judge(t trial, response *http.Response, body []byte) error {
 	case t.refused && status/100 != 4:
 		return errors.New("the document forbids this, and it was taken")
 	}
-	if err := r.contract.CheckReply(response.Request, response, body); err != nil {
+	if err := r.contract.CheckReply(got.head.Request, got.head, got.body); err != nil {
 		return err
 	}
 	if t.pointer != nil && (status == http.StatusBadRequest || status == http.StatusUnprocessableEntity) {
-		return names(body, *t.pointer)
+		return names(got.body, *t.pointer)
 	}
 	return nil
 }

@@ -39,11 +39,10 @@ type Options struct {
 
 // Finding is a reply that must not be.
 type Finding struct {
-	Operation, Trial  string
-	Request, Reply    string
-	Status            int
-	Fault             string
-	RequestID, Method string
+	Operation, Trial string
+	Request, Reply   string
+	Status           int
+	Fault            string
 }
 
 // String tells all that is needed to repeat it.
@@ -130,12 +129,12 @@ func (r *runner) learn(ctx context.Context, list contract.Operation) error {
 	if parameter == "" {
 		return nil
 	}
-	_, body, err := r.send(ctx, request{method: list.Method, path: contract.BasePath + list.Path, header: http.Header{}})
+	got, err := r.send(ctx, request{method: list.Method, path: contract.BasePath + list.Path, header: http.Header{}})
 	if err != nil {
 		return err
 	}
 	var page struct{ Items []map[string]any }
-	if json.Unmarshal(body, &page) != nil {
+	if json.Unmarshal(got.body, &page) != nil {
 		return nil // a single document
 	}
 	for _, item := range page.Items[:min(len(page.Items), 5)] {
@@ -157,21 +156,27 @@ func (r *runner) ask(ctx context.Context, operation contract.Operation) error {
 	}
 	r.report.Operations++
 	for _, t := range trials {
-		response, body, err := r.send(ctx, t.request)
+		got, err := r.send(ctx, t.request)
 		if err != nil {
 			return fmt.Errorf("%s: %w", t.name, err)
 		}
 		r.report.Requests++
-		r.report.Statuses[response.StatusCode]++
-		if fault := r.judge(t, response, body); fault != nil {
+		r.report.Statuses[got.head.StatusCode]++
+		if fault := r.judge(t, got); fault != nil {
 			r.report.Findings = append(r.report.Findings, Finding{
-				Operation: operation.OperationID, Trial: t.name, Status: response.StatusCode, Fault: fault.Error(),
+				Operation: operation.OperationID, Trial: t.name, Status: got.head.StatusCode, Fault: fault.Error(),
 				Request: fmt.Sprintf("%s %s?%s %q %s", t.request.method, shorten(t.request.path, 300), shorten(t.request.query, 300), t.request.header, shorten(string(t.request.body), 600)),
-				Reply:   shorten(string(body), 600),
+				Reply:   shorten(string(got.body), 600),
 			})
 		}
 	}
 	return nil
+}
+
+// answer is a reply that was read whole.
+type answer struct {
+	head *http.Response
+	body []byte
 }
 
 // maxTries is how often a request is sent that came too fast.
@@ -179,28 +184,28 @@ const maxTries = 5
 
 // send sends a request and reads the reply, which is asked for again where the
 // rate of the caller did not allow it.
-func (r *runner) send(ctx context.Context, q request) (*http.Response, []byte, error) {
+func (r *runner) send(ctx context.Context, q request) (answer, error) {
 	for try := 1; ; try++ {
-		response, body, err := r.sendOnce(ctx, q)
-		if err != nil || response.StatusCode != http.StatusTooManyRequests || q.anonymous || try == maxTries {
-			return response, body, err
+		got, err := r.sendOnce(ctx, q)
+		if err != nil || got.head.StatusCode != http.StatusTooManyRequests || q.anonymous || try == maxTries {
+			return got, err
 		}
 		select {
 		case <-ctx.Done():
-			return nil, nil, ctx.Err()
+			return answer{}, ctx.Err()
 		case <-time.After(time.Second):
 		}
 	}
 }
 
-func (r *runner) sendOnce(ctx context.Context, q request) (*http.Response, []byte, error) {
+func (r *runner) sendOnce(ctx context.Context, q request) (answer, error) {
 	target := r.target.URL + q.path
 	if q.query != "" {
 		target += "?" + q.query
 	}
 	message, err := http.NewRequestWithContext(ctx, q.method, target, bytes.NewReader(q.body))
 	if err != nil {
-		return nil, nil, err
+		return answer{}, err
 	}
 	message.Header = q.header.Clone()
 	if !q.anonymous {
@@ -209,9 +214,9 @@ func (r *runner) sendOnce(ctx context.Context, q request) (*http.Response, []byt
 	}
 	response, err := r.target.Client.Do(message)
 	if err != nil {
-		return nil, nil, err
+		return answer{}, err
 	}
 	defer func() { _ = response.Body.Close() }()
 	body, err := io.ReadAll(response.Body)
-	return response, body, err
+	return answer{response, body}, err
 }
