@@ -8,6 +8,7 @@ import (
 
 	"postern/domain"
 	"postern/domain/certificate"
+	"postern/domain/eventlog"
 )
 
 // CertificateStore keeps certificates, and their private keys sealed in a table
@@ -48,7 +49,10 @@ func (s *CertificateStore) Insert(ctx context.Context, c certificate.Certificate
 		if err := tx.Create(&row).Error; err != nil {
 			return err
 		}
-		return tx.Create(&privateKeyRow{c.ID, sealed}).Error
+		if err := tx.Create(&privateKeyRow{c.ID, sealed}).Error; err != nil {
+			return err
+		}
+		return insertEvents(tx, c.Event(eventlog.CertificateCreated, certificate.Act{Author: c.CreatedBy, At: c.CreatedAt}))
 	})
 }
 
@@ -130,14 +134,16 @@ func (s *CertificateStore) Activate(ctx context.Context, id string, act certific
 		}).Error; err != nil {
 			return err
 		}
-		c, err = takeCertificate(tx, id) // NotFound undoes the whole
-		return err
+		if c, err = takeCertificate(tx, id); err != nil { // NotFound undoes the whole
+			return err
+		}
+		return insertEvents(tx, c.Event(eventlog.CertificateActivated, act))
 	})
 	return c, err
 }
 
 // Delete is [certificate.Store.Delete]. The key goes with its certificate.
-func (s *CertificateStore) Delete(ctx context.Context, id string, _ certificate.Act) error {
+func (s *CertificateStore) Delete(ctx context.Context, id string, act certificate.Act) error {
 	return s.file.write(ctx, func(tx *gorm.DB) error {
 		c, err := takeCertificate(tx, id)
 		if err != nil {
@@ -146,7 +152,10 @@ func (s *CertificateStore) Delete(ctx context.Context, id string, _ certificate.
 		if c.State == certificate.Active { // B46
 			return domain.E(domain.Conflict, "certificate %q is active: activate another one first", id)
 		}
-		return tx.Where("id = ?", id).Delete(&certificateRow{}).Error
+		if err := tx.Where("id = ?", id).Delete(&certificateRow{}).Error; err != nil {
+			return err
+		}
+		return insertEvents(tx, c.Event(eventlog.CertificateDeleted, act))
 	})
 }
 

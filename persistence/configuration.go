@@ -139,7 +139,10 @@ func (s *ConfigurationStore) Commit(ctx context.Context, base int64, r config.Re
 		if err := insertRevision(tx, r); err != nil {
 			return err
 		}
-		return writeItems(tx, items)
+		if err := writeItems(tx, items); err != nil {
+			return err
+		}
+		return insertEvents(tx, r.Event())
 	})
 }
 

@@ -170,3 +170,23 @@ func addHistories(tx *gorm.DB, names []mailaddr.DomainName, records map[mailaddr
 func pruneDestinations(tx *gorm.DB, before time.Time) error {
 	return tx.Exec("DELETE FROM destinations WHERE tls_at < ? AND error_at < ?", micros(before), micros(before)).Error
 }
+
+// LatestTLS returns what became of TLS with the destinations that were seen last,
+// at most so many (B62).
+func (q *QueueStore) LatestTLS(ctx context.Context, limit int) (map[mailaddr.DomainName]delivery.LastTLS, error) {
+	latest := map[mailaddr.DomainName]delivery.LastTLS{}
+	err := q.file.read(ctx, func(tx *gorm.DB) error {
+		rows, err := tx.Raw("SELECT domain, tls_at, tls_host, tls_result, tls_version FROM destinations"+
+			" WHERE tls_at > 0 ORDER BY tls_at DESC LIMIT ?", limit).Rows()
+		return scanAll(rows, err, func(r *sql.Rows) error {
+			var name string
+			var at int64
+			var last delivery.LastTLS
+			err := r.Scan(&name, &at, &last.Host, &last.Result, &last.TLS.Version)
+			last.At = moment(at)
+			latest[mailaddr.DomainName(name)] = last
+			return err
+		})
+	})
+	return latest, err
+}

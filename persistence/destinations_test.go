@@ -113,3 +113,22 @@ func TestCountingGoesByIndexes(t *testing.T) {
 		}
 	}
 }
+
+func TestLatestTLS(t *testing.T) { // B62
+	q := newMail(t)
+	encrypted := delivery.LastTLS{At: noon, Host: "mx.a.example", Result: delivery.TLSSuccess, TLS: delivery.SessionTLS{Version: "TLS1.3"}}
+	inClear := delivery.LastTLS{At: noon.Add(time.Second), Host: "mx.b.example", Result: delivery.TLSClear}
+	if err := q.AddTLSStatistics(t.Context(), nil, map[mailaddr.DomainName]delivery.DestinationHistory{
+		"a.example": {TLS: encrypted}, "b.example": {TLS: inClear}, "never.example": {Error: delivery.LastError{At: noon}},
+	}); err != nil {
+		t.Fatal(err)
+	}
+	for limit, want := range map[int]map[mailaddr.DomainName]delivery.LastTLS{
+		1: {"b.example": inClear}, 5: {"a.example": encrypted, "b.example": inClear},
+	} {
+		got, err := q.LatestTLS(t.Context(), limit)
+		if diff := cmp.Diff(want, got); err != nil || diff != "" {
+			t.Errorf("%d: %v (-want +got):\n%s", limit, err, diff)
+		}
+	}
+}

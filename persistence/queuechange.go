@@ -22,7 +22,7 @@ func (w *batchWrite) change(tx *gorm.DB) error {
 	for _, c := range w.batch.Changes {
 		var changed []delivery.MessageID
 		for ids := range slices.Chunk(c.Messages, changeBatch) {
-			part, err := w.changeSome(tx, c.Action, ids, c.At)
+			part, err := w.changeSome(tx, c, ids)
 			if err != nil {
 				return err
 			}
@@ -33,23 +33,23 @@ func (w *batchWrite) change(tx *gorm.DB) error {
 	return nil
 }
 
-func (w *batchWrite) changeSome(tx *gorm.DB, action delivery.Action, ids []delivery.MessageID, at time.Time) ([]delivery.MessageID, error) {
-	switch action {
+func (w *batchWrite) changeSome(tx *gorm.DB, c delivery.Change, ids []delivery.MessageID) ([]delivery.MessageID, error) {
+	switch c.Action {
 	case delivery.ActionHold:
-		return w.hold(tx, ids)
+		return w.hold(tx, ids, c.HeldReason)
 	case delivery.ActionRelease:
-		return w.letGo(tx, ids, at)
+		return w.letGo(tx, ids, c.At)
 	case delivery.ActionRetry:
-		return w.retry(tx, ids, at)
+		return w.retry(tx, ids, c.At)
 	case delivery.ActionDelete:
-		return w.remove(tx, ids, at)
+		return w.remove(tx, ids, c.At)
 	}
-	return nil, domain.E(domain.Invalid, "%q is no action on messages", string(action))
+	return nil, domain.E(domain.Invalid, "%q is no action on messages", string(c.Action))
 }
 
-func (w *batchWrite) hold(tx *gorm.DB, ids []delivery.MessageID) ([]delivery.MessageID, error) {
-	changed, err := messageIDs(tx.Raw("UPDATE messages SET held = 1"+
-		" WHERE id IN ? AND finished_at IS NULL AND held = 0 RETURNING id", numbers(ids)))
+func (w *batchWrite) hold(tx *gorm.DB, ids []delivery.MessageID, reason string) ([]delivery.MessageID, error) {
+	changed, err := messageIDs(tx.Raw("UPDATE messages SET held = 1, held_reason = ?"+
+		" WHERE id IN ? AND finished_at IS NULL AND held = 0 RETURNING id", reason, numbers(ids)))
 	if err != nil || len(changed) == 0 {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func (w *batchWrite) hold(tx *gorm.DB, ids []delivery.MessageID) ([]delivery.Mes
 }
 
 func (w *batchWrite) letGo(tx *gorm.DB, ids []delivery.MessageID, at time.Time) ([]delivery.MessageID, error) {
-	changed, err := messageIDs(tx.Raw("UPDATE messages SET held = 0"+
+	changed, err := messageIDs(tx.Raw("UPDATE messages SET held = 0, held_reason = ''"+
 		" WHERE id IN ? AND finished_at IS NULL AND held = 1 RETURNING id", numbers(ids)))
 	if err != nil || len(changed) == 0 {
 		return nil, err

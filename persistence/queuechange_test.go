@@ -14,7 +14,7 @@ import (
 // act does an action on messages.
 func (q *mail) act(action delivery.Action, messages ...*delivery.Message) delivery.Written {
 	q.t.Helper()
-	c := delivery.Change{Action: action, At: noon.Add(time.Second)}
+	c := delivery.Change{Action: action, At: noon.Add(time.Second), HeldReason: delivery.HeldBy("anna")}
 	for _, m := range messages {
 		c.Messages = append(c.Messages, m.ID)
 	}
@@ -53,15 +53,28 @@ func TestHoldAndRelease(t *testing.T) {
 	if n := q.waits(); n != 1 {
 		t.Errorf("%d recipients wait", n)
 	}
-	if got := q.message1(m.ID); !got.Held || !got.Recipients[0].NextAttempt.IsZero() {
+	if got := q.message1(m.ID); !got.Held || got.HeldReason != `request of "anna"` || !got.Recipients[0].NextAttempt.IsZero() {
 		t.Errorf("held message: %+v", got)
 	}
 	wantWritten(t, q.act(delivery.ActionHold, m), nil, map[mailaddr.DomainName]int{})
 	wantWritten(t, q.act(delivery.ActionRetry, m), nil, map[mailaddr.DomainName]int{})
 	wantWritten(t, q.act(delivery.ActionRelease, m, other), idsOf(m), map[mailaddr.DomainName]int{"example.net": 1, "example.org": 1})
 	page := q.waiting("example.org", noon.Add(time.Second))
-	if len(page.Messages) != 1 || page.Messages[0].Held || page.Messages[0].Fences[1] != 2 {
+	if len(page.Messages) != 1 || page.Messages[0].Held || page.Messages[0].HeldReason != "" || page.Messages[0].Fences[1] != 2 {
 		t.Errorf("released: %+v", page.Messages)
+	}
+}
+
+// The reason of a message that was held as it came is stored with it, and stays
+// though somebody asks for it to be held again.
+func TestHeldReasonIsKept(t *testing.T) {
+	q := newMail(t)
+	m := q.message("x", "ben@example.net")
+	m.Held, m.HeldReason = true, delivery.HeldByFilters([]string{"invoices"})
+	q.accept(m)
+	wantWritten(t, q.act(delivery.ActionHold, m), nil, map[mailaddr.DomainName]int{})
+	if got := q.message1(m.ID); !got.Held || got.HeldReason != m.HeldReason {
+		t.Errorf("held %t by %q", got.Held, got.HeldReason)
 	}
 }
 

@@ -58,7 +58,7 @@ func appendMessage(values []any, m *delivery.Message, inFile bool) ([]any, error
 		return nil, err
 	}
 	return append(values, int64(m.ID), m.Sender.String(), micros(m.ReceivedAt), m.Body.Size(),
-		m.Held, m.DelayNoticeSent, inFile, string(document)), nil
+		m.Held, m.HeldReason, m.DelayNoticeSent, inFile, string(document)), nil
 }
 
 // appendRecipients appends the rows of recipients of a message.
@@ -107,7 +107,7 @@ func appendAttempt(values []any, id delivery.MessageID, a *delivery.Attempt, dec
 type scanner interface{ Scan(...any) error }
 
 // messageColumns are what scanMessage reads.
-const messageColumns = "id, sender, received_at, size, held, told, in_file, envelope, COALESCE(finished_at, 0)"
+const messageColumns = "id, sender, received_at, size, held, held_reason, told, in_file, envelope, COALESCE(finished_at, 0)"
 
 // scanMessage reads a row of messages; the recipients are read apart. A message
 // that is not finished has a body.
@@ -116,7 +116,7 @@ func (q *QueueStore) scanMessage(row scanner) (m *delivery.Message, finishedAt t
 	var id, receivedAt, finished int64
 	var inFile bool
 	m = new(delivery.Message)
-	if err := row.Scan(&id, &sender, &receivedAt, &m.Size, &m.Held, &m.DelayNoticeSent, &inFile, &document, &finished); err != nil {
+	if err := row.Scan(&id, &sender, &receivedAt, &m.Size, &m.Held, &m.HeldReason, &m.DelayNoticeSent, &inFile, &document, &finished); err != nil {
 		return nil, time.Time{}, err
 	}
 	if err := m.Sender.UnmarshalText([]byte(sender)); err != nil {

@@ -16,9 +16,9 @@ import (
 // The statements that run for each message that is accepted.
 var (
 	insertMessageSQL = batchSQL{
-		head:    "INSERT INTO messages (id, sender, received_at, size, held, told, in_file, envelope) VALUES ",
-		row:     "(?,?,?,?,?,?,?,?)",
-		columns: 8,
+		head:    "INSERT INTO messages (id, sender, received_at, size, held, held_reason, told, in_file, envelope) VALUES ",
+		row:     "(?,?,?,?,?,?,?,?,?)",
+		columns: 9,
 	}
 	insertBodySQL = batchSQL{
 		head:    "INSERT INTO bodies (message_id, body) VALUES ",

@@ -40,14 +40,14 @@ type Engine struct {
 	bus     *event.Bus
 	inbound inbound.Dependencies
 	logger  *slog.Logger
-	// follow is told of each snapshot that came into force.
-	follow func(*config.Snapshot)
+	follow  Follower
 
 	current  atomic.Pointer[generation]
 	mu       sync.Mutex // held while a generation is made, and at the stop
 	sockets  map[socketKey]*openSocket
 	retired  []*generation      // with sessions that are still open
 	problems map[string]problem // by listener
+	others   []config.Problem   // what the follower said
 	stopped  bool
 }
 
@@ -57,9 +57,13 @@ type openSocket struct {
 	served chan struct{} // closed when the loop has ended
 }
 
-// New returns an engine that does nothing until it runs. follow is told of each
-// snapshot that came into force.
-func New(c Configuration, bus *event.Bus, deps inbound.Dependencies, follow func(*config.Snapshot), logger *slog.Logger) *Engine {
+// Follower brings those parts of a snapshot into force that are not listeners, and
+// returns what it could not; then it is asked again, with the same snapshot or a
+// newer one.
+type Follower func(context.Context, *config.Snapshot) []config.Problem
+
+// New returns an engine that does nothing until it runs.
+func New(c Configuration, bus *event.Bus, deps inbound.Dependencies, follow Follower, logger *slog.Logger) *Engine {
 	return &Engine{
 		config: c, bus: bus, inbound: deps, follow: follow, logger: logger,
 		sockets: map[socketKey]*openSocket{}, problems: map[string]problem{},
@@ -93,20 +97,24 @@ func (e *Engine) reconcile(ctx context.Context) {
 	defer e.mu.Unlock()
 	snapshot := e.config.Snapshot()
 	running := e.current.Load()
-	if e.stopped || running != nil && running.revision() == snapshot.Revision && len(e.problems) == 0 {
+	if e.stopped || running != nil && running.revision() == snapshot.Revision && len(e.problems)+len(e.others) == 0 {
 		return
 	}
 	next, opened, failures := e.build(ctx, snapshot)
 	problems := e.since(failures, snapshot.Revision)
-	if idle := running != nil && running.revision() == snapshot.Revision && len(opened) == 0; idle || running != nil && causes(snapshot.Revision, problems, running) {
+	idle := running != nil && running.revision() == snapshot.Revision && len(opened) == 0
+	if idle || running != nil && causes(snapshot.Revision, problems, running) {
 		// B70: a revision that cannot be applied leaves the old one serving. A
 		// later one does not wait for what did not serve before it either.
 		closeAll(opened)
 		next.retire() // it never started
+		if idle && len(e.others) > 0 {
+			e.others = e.follow(ctx, snapshot)
+		}
 		e.note(problems)
 		return
 	}
-	e.activate(next, opened)
+	e.activate(ctx, next, opened)
 	e.config.ReportApplied(snapshot.Revision)
 	e.note(problems)
 }
@@ -151,11 +159,11 @@ func (e *Engine) note(problems map[string]problem) {
 		}
 	}
 	e.problems = problems
-	e.config.ReportProblems(list)
+	e.config.ReportProblems(append(list, e.others...))
 }
 
 // activate swaps the pointer, then starts what is new and ends what is over.
-func (e *Engine) activate(next *generation, opened map[socketKey]*openSocket) {
+func (e *Engine) activate(ctx context.Context, next *generation, opened map[socketKey]*openSocket) {
 	next.start()
 	before := e.current.Swap(next)
 	for key, socket := range opened {
@@ -171,7 +179,7 @@ func (e *Engine) activate(next *generation, opened map[socketKey]*openSocket) {
 			delete(e.sockets, key)
 		}
 	}
-	e.follow(next.snapshot)
+	e.others = e.follow(ctx, next.snapshot)
 	if before != nil {
 		before.retire()
 		e.retired = append(e.retired, before)

@@ -46,7 +46,7 @@ func newEngine(t *testing.T, listeners ...policy.Listener) (*Engine, *config.Ser
 		Limits: inbound.NewLimits(), Metrics: inbound.NewMetrics(prometheus.NewRegistry()),
 		Logger: slog.New(slog.DiscardHandler), Now: time.Now,
 		NewID: func() delivery.MessageID { return new(delivery.IDSource).Next(time.Now(), 1) },
-	}, func(*config.Snapshot) {}, slog.New(slog.DiscardHandler))
+	}, func(context.Context, *config.Snapshot) []config.Problem { return nil }, slog.New(slog.DiscardHandler))
 	t.Cleanup(func() {
 		ctx, cancel := context.WithTimeout(context.Background(), smtptest.Timeout)
 		defer cancel()

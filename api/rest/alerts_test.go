@@ -11,6 +11,7 @@ import (
 
 	"postern/domain/alert"
 	"postern/domain/alert/alerttest"
+	"postern/domain/eventlog/eventlogtest"
 	"postern/domain/policy"
 )
 
@@ -24,7 +25,7 @@ func newAlerts(t *testing.T) *alert.Service {
 	t.Helper()
 	var ids atomic.Int64
 	service, err := alert.NewService(t.Context(), alert.Dependencies{
-		Store: new(alerttest.Memory), Notifier: accepting{}, Now: time.Now,
+		Store: new(alerttest.Memory), Notifier: accepting{}, Log: new(eventlogtest.Collector), Now: time.Now,
 		Recipients: func() []policy.AlertRecipient { return []policy.AlertRecipient{{Name: "operators", Enabled: true}} },
 		NewID:      func() string { return fmt.Sprintf("alert-%03d", ids.Add(1)) },
 	})
@@ -193,4 +194,26 @@ func TestAlertSettings(t *testing.T) {
 	if all := decoded[Settings](f.call("GET", "/api/v1/settings", "").want(200)); all.Alerts != s {
 		t.Errorf("%+v", all.Alerts)
 	}
+}
+
+// A bound that is changed one way leaves the other, and what is wrong is named.
+func TestPlaintextShareSettings(t *testing.T) { // B62
+	f := newFixture(t)
+	const path = "/api/v1/settings/alerts"
+	f.call("PATCH", path, `{"plaintext_share":{"outgoing":{"enabled":true,"above_percent":20,"min_messages":5,"window_hours":24}}}`).want(200)
+	f.call("PATCH", path, `{"plaintext_share":{"incoming":{"above_percent":50}}}`).want(200)
+	want := policy.PlaintextShare{
+		Incoming: policy.ShareBound{AbovePercent: 50},
+		Outgoing: policy.ShareBound{Enabled: true, AbovePercent: 20, MinMessages: 5, WindowHours: 24},
+	}
+	if got := decoded[AlertSettings](f.call("GET", path, "").want(200)).PlaintextShare; got != want {
+		t.Errorf("%+v", got)
+	}
+	faults := f.call("PATCH", path, `{"plaintext_share":{"incoming":{"enabled":true,"above_percent":100}}}`).want(422).faults()
+	for i, place := range []string{"/plaintext_share/incoming/above_percent: ", "/plaintext_share/incoming/min_messages: ", "/plaintext_share/incoming/window_hours: "} {
+		if len(faults) != 3 || !strings.HasPrefix(faults[i], place) {
+			t.Errorf("%q, want %s…", faults, place)
+		}
+	}
+	f.callAs("operator", "PATCH", path, `{}`).want(403)
 }

@@ -11,7 +11,7 @@ import (
 	"postern/domain/policy"
 )
 
-// AlertSettings say how alerts leave the gateway (B62).
+// AlertSettings say how alerts leave the gateway, and when some are raised (B62).
 type AlertSettings struct {
 	// From is the sender of alert mail; absent: postern at the gateway's host name.
 	From mailaddr.Mailbox `json:"from,omitzero" swaggertype:"string"`
@@ -19,6 +19,8 @@ type AlertSettings struct {
 	SmartHost string `json:"smart_host,omitempty" maxLength:"260"`
 	// AllowPrivateWebhooks lets webhooks lead to addresses of this machine and of private networks.
 	AllowPrivateWebhooks bool `json:"allow_private_webhooks"`
+	// PlaintextShare says how much mail may go in clear, each way, before an alert of kind plaintext_share is raised.
+	PlaintextShare policy.PlaintextShare `json:"plaintext_share"`
 }
 
 func newAlertSettings(a *API) resource[AlertSettings] {

@@ -31,8 +31,10 @@
 //	@tag.description	Listeners, who may connect to them, and what they may do.
 //	@tag.name		Sending
 //	@tag.description	Where mail goes, and how it must be encrypted.
+//	@tag.name		Server profiles
+//	@tag.description	Servers with all that is needed to use them: next hops, and those that judge content.
 //	@tag.name		Inspection
-//	@tag.description	Who judges the content of messages.
+//	@tag.description	Whether the content of messages is judged, and by whom.
 //	@tag.name		STARTTLS lists
 //	@tag.description	Exceptions from the rules, in both directions.
 //	@tag.name		Settings
@@ -49,6 +51,10 @@
 //	@tag.description	What an administrator has to know without asking, and who is told.
 //	@tag.name		Changes
 //	@tag.description	The history of the configuration.
+//	@tag.name		Events
+//	@tag.description	What happened, as a durable log in order, and who is told of it.
+//	@tag.name		Jobs
+//	@tag.description	Long work that goes on after the call that began it.
 //	@tag.name		Gateway
 //	@tag.description	The program itself.
 package rest

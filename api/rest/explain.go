@@ -120,7 +120,9 @@ type ClientExplanation struct {
 	Revision int64 `json:"revision" validate:"required"`
 	// Names are the PTR names of the address that lead back to it (B13).
 	Names []string `json:"names" validate:"required"`
-	// NamesProblem is why there are none.
+	// NamesLookedUp is whether the names were looked up: not where neither the sender groups nor the STARTTLS exemption list have host names.
+	NamesLookedUp bool `json:"names_looked_up"`
+	// NamesProblem is why there are none, or may be more: a look-up failed, or no name leads back to the address.
 	NamesProblem string `json:"names_problem,omitempty"`
 	// SenderGroups are those that the client is in, in order, down to the one that decides (B12).
 	SenderGroups []MatchedGroup `json:"sender_groups" validate:"required"`
@@ -301,7 +303,7 @@ func summaryOfDecision(d policy.Decision) string {
 func showClient(c probe.Client) *ClientExplanation {
 	shown := &ClientExplanation{
 		Listener: c.Listener, Address: c.Address, Revision: c.Revision,
-		Names: orEmpty(c.Names), NamesProblem: c.NamesProblem, SenderGroups: []MatchedGroup{},
+		NamesLookedUp: c.NamesLookedUp, Names: orEmpty(c.Names), NamesProblem: c.NamesProblem, SenderGroups: []MatchedGroup{},
 		MailFlowPolicy: showMailFlowPolicy(c.Policy),
 		OffersSTARTTLS: c.OffersSTARTTLS, RequiresTLS: c.RequiresTLS, Reasons: orEmpty(c.Reasons),
 		ClientCertificate: c.Certificate, Proxy: c.Proxy,

@@ -126,7 +126,7 @@ func TestExplainClient(t *testing.T) {
 		t.Fatal(err)
 	}
 	f.probes.clients = map[netip.Addr]probe.Client{addr: {
-		Listener: "inbound", Address: "192.0.2.1", Revision: 3, NamesProblem: "SERVFAIL",
+		Listener: "inbound", Address: "192.0.2.1", Revision: 3, NamesLookedUp: true, NamesProblem: "SERVFAIL",
 		Groups:      []probe.Group{{Name: "ALL", Policy: "ACCEPTED", Action: policy.ActionAccept}},
 		Policy:      policy.MailFlowPolicy{Name: "ACCEPTED", Action: policy.ActionAccept},
 		Certificate: probe.CertificateRequired, Proxy: "192.0.2.0/24",
@@ -135,7 +135,7 @@ func TestExplainClient(t *testing.T) {
 	}}
 	got := decoded[explanation](f.call("GET", "/api/v1/tls/explain?listener=inbound&client=::ffff:192.0.2.1", "").want(http.StatusOK)).Client
 	exemption, _ := got["starttls_exemption"].(map[string]any)
-	if exemption["reason"] != "broken" || got["requires_tls"] != true || got["names_problem"] != "SERVFAIL" ||
+	if exemption["reason"] != "broken" || got["requires_tls"] != true || got["names_looked_up"] != true || got["names_problem"] != "SERVFAIL" ||
 		got["client_certificate"] != "required" || got["proxy_protocol_from"] != "192.0.2.0/24" {
 		t.Errorf("%+v", got)
 	}

@@ -137,7 +137,11 @@ func whyMessage(m *delivery.Message) string {
 	case stateFinished:
 		return "Nothing is left to be done: every recipient is settled."
 	case string(delivery.StateHeld):
-		return "It is held: nothing is tried until it is released."
+		by := ""
+		if m.HeldReason != "" {
+			by = " by " + m.HeldReason
+		}
+		return "It is held" + by + ": nothing is tried until it is released."
 	}
 	return "It is in the queue: each group says what it waits for."
 }

@@ -64,7 +64,7 @@ func TestExplainHeldMessage(t *testing.T) {
 	f := newFixture(t)
 	f.probes.groups = []probe.MessageGroup{{Recipients: []int{0}}}
 	got := f.explainMessage(f.queue.messages[1].ID).Message
-	if got.State != "held" || !strings.Contains(got.Why, "until it is released") || !strings.Contains(got.Groups[0].Why, "until the message is released") {
+	if got.State != "held" || got.Why != `It is held by content filter "invoices": nothing is tried until it is released.` || !strings.Contains(got.Groups[0].Why, "until the message is released") {
 		t.Errorf("%+v", got)
 	}
 	if got.Groups[0].Destination != nil || got.Groups[0].LastAttempt != nil {

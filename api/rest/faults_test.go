@@ -64,7 +64,7 @@ func TestNoMemberIsJudgedInVain(t *testing.T) {
 		"/listeners/inbound/sender-groups/ALL": "SenderGroup", "/mail-flow-policies/ACCEPTED": "MailFlowPolicy",
 		"/destination-controls/example.com": "DestinationControl", "/routes/example.com": "Route",
 		"/starttls-exemptions/example.com": "STARTTLSExemption", "/starttls-requirements/example.com": "STARTTLSRequirement",
-		"/trust-anchors/one": "TrustAnchor", "/server-profiles/one": "ServerProfile", "/inspection-profiles/one": "CoreProfile",
+		"/trust-anchors/one": "TrustAnchor", "/server-profiles/one": "ServerProfile",
 		"/alert-recipients/one": "AlertRecipient", "/content-filters": "ContentFilters", "/domains/example.com": "HostedDomain",
 		"/settings/tls": "TLSSettings", "/settings/queue": "QueueSettings", "/settings/dns": "DNSSettings",
 		"/settings/outbound": "OutboundSettings", "/settings/requiretls": "RequireTLSSettings",

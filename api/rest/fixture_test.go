@@ -26,6 +26,8 @@ import (
 	"postern/domain/config"
 	"postern/domain/config/configtest"
 	"postern/domain/event"
+	"postern/domain/eventlog"
+	"postern/domain/job"
 )
 
 // fixture is the whole API over HTTP on a seeded configuration; every reply is
@@ -44,6 +46,8 @@ type fixture struct {
 	probes  *probes
 	reports *reports
 	alerts  *alert.Service
+	jobs    *job.Service
+	events  *eventlog.Log
 	metered sync.Map // of operation and status, such as "getStatus 200"
 	secrets *memorySecrets
 	reasons []string
@@ -59,6 +63,8 @@ func newFixture(t *testing.T) *fixture {
 	f.reports = newReports()
 	f.secrets = new(memorySecrets)
 	f.alerts = newAlerts(t)
+	f.jobs = newJobs(t)
+	f.events = newEventLog(t)
 	f.api = New(f.parts())
 	f.server = httptest.NewServer(f.api.Handler())
 	t.Cleanup(f.server.Close)
@@ -75,10 +81,12 @@ func (f *fixture) parts() Config {
 		Certificates: f.certs, CertificateWriter: f.certs,
 		Tokens: f.people, Administrators: f.people,
 		Messages: f.queue, MessageActor: f.queue, OneHourList: f.hosts, Alerts: f.alerts,
+		Challenges:   newMemoryChallenges(f.t),
 		Destinations: newDestinations(), TLSReports: f.reports,
 		Listeners: func() []ListenerStatus {
 			return []ListenerStatus{{Name: "inbound", Address: "127.0.0.1:2525", Connections: 3}, {Name: "outbound", Address: "127.0.0.1:0", Problem: "the port is taken"}}
 		},
+		Jobs: f.jobs, Events: f.events,
 		Secrets: f.secrets, TestCoreProfile: f.probes.core,
 		ExplainDestination: f.probes.destination, ExplainClient: f.probes.client,
 		ExplainMessage: f.probes.message, Verify: f.probes.verify,

@@ -14,7 +14,7 @@ import (
 type InspectionSettings struct {
 	// Enabled is whether messages are inspected. It needs a profile.
 	Enabled bool `json:"enabled"`
-	// Profile names the core profile that is asked.
+	// Profile names the server profile of type core that is asked.
 	Profile string `json:"profile" maxLength:"64"`
 	// MaxMessageBytes is the largest message that is inspected; 0 is no limit beside that of the mail flow policy.
 	MaxMessageBytes int64 `json:"max_message_bytes" minimum:"0" maximum:"1073741824"`

@@ -13,11 +13,11 @@ import (
 	"postern/domain/mailaddr"
 )
 
-// MessageActor does what an administrator wants done to messages (B76), and
-// returns how many messages it was done to.
+// MessageActor does what an administrator wants done to messages (B76), in the
+// name that is given, and returns how many messages it was done to.
 type MessageActor interface {
-	Act(ctx context.Context, action delivery.Action, ids ...delivery.MessageID) (int, error)
-	ActOnAll(ctx context.Context, action delivery.Action, f delivery.MessageFilter) (int, error)
+	Act(ctx context.Context, by string, action delivery.Action, ids ...delivery.MessageID) (int, error)
+	ActOnAll(ctx context.Context, by string, action delivery.Action, f delivery.MessageFilter) (int, error)
 }
 
 // MessageAction asks for something to be done to all messages that match.
@@ -130,7 +130,7 @@ func (a *API) actOnMessage(c echo.Context, action delivery.Action) error {
 	if stateOf(m) == stateFinished {
 		return domain.E(domain.Conflict, "message %s is finished: there is nothing left to %s", id, action)
 	}
-	if _, err := a.messageActor.Act(ctx, action, id); err != nil {
+	if _, err := a.messageActor.Act(ctx, principalOf(c).Name, action, id); err != nil {
 		return err
 	}
 	return c.NoContent(http.StatusNoContent)
@@ -157,7 +157,7 @@ func (a *API) actOnMessages(c echo.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(c.Request().Context(), maxWait)
 	defer cancel()
-	changed, err := a.messageActor.ActOnAll(ctx, asked.Action, filter)
+	changed, err := a.messageActor.ActOnAll(ctx, principalOf(c).Name, asked.Action, filter)
 	if err != nil {
 		return err
 	}

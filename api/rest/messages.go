@@ -37,6 +37,8 @@ type Message struct {
 	ID string `json:"id" validate:"required"`
 	// State is queued, held (not tried until released) or finished.
 	State string `json:"state" validate:"required" enums:"queued,held,finished"`
+	// HeldReason says what holds the message: content filters by name, or whoever asked for it. Absent where it is not held.
+	HeldReason string `json:"held_reason,omitempty"`
 	// Sender is the envelope sender; empty for bounces.
 	Sender string `json:"sender" validate:"required"`
 	// ReceivedAt is when the message was accepted.
@@ -181,6 +183,9 @@ func showMessage(m *delivery.Message) Message {
 		Listener: m.Listener, ClientAddress: m.ClientAddr, ClientHELO: m.ClientHELO, ClientTLS: m.ClientTLS,
 		Revision: m.Revision, DelayNoticeSent: m.DelayNoticeSent,
 		Recipients: []Recipient{},
+	}
+	if shown.State == string(delivery.StateHeld) {
+		shown.HeldReason = m.HeldReason
 	}
 	for _, r := range m.Recipients {
 		shown.Recipients = append(shown.Recipients, showRecipient(r))

@@ -33,6 +33,7 @@ func newQueue() *memoryQueue {
 	for i := range 5 {
 		q.messages = append(q.messages, newMessage(i))
 	}
+	q.messages[1].HeldReason = delivery.HeldByFilters([]string{"invoices"})
 	q.attempts = []delivery.RecordedAttempt{{ID: new(delivery.IDSource).Next(noon, 100), Attempt: delivery.Attempt{
 		Message: q.messages[0].ID, At: noon, Duration: 1500 * time.Millisecond, Revision: 7, Host: "mx.example.net", Address: "192.0.2.1:25",
 		Decision: policy.Decision{Level: policy.TLSRequired, Domain: "example.net"},
@@ -108,15 +109,15 @@ func (q *memoryQueue) Deliveries(_ context.Context, _ delivery.DeliveryFilter, _
 	return q.finished[:min(limit, len(q.finished))], nil
 }
 
-func (q *memoryQueue) Act(_ context.Context, action delivery.Action, ids ...delivery.MessageID) (int, error) {
+func (q *memoryQueue) Act(_ context.Context, by string, action delivery.Action, ids ...delivery.MessageID) (int, error) {
 	for _, id := range ids {
-		q.did = append(q.did, string(action)+" "+id.String())
+		q.did = append(q.did, string(action)+" "+id.String()+" by "+by)
 	}
 	return len(ids), nil
 }
 
-func (q *memoryQueue) ActOnAll(_ context.Context, action delivery.Action, f delivery.MessageFilter) (int, error) {
-	q.did, q.filter = append(q.did, string(action)+" all"), f
+func (q *memoryQueue) ActOnAll(_ context.Context, by string, action delivery.Action, f delivery.MessageFilter) (int, error) {
+	q.did, q.filter = append(q.did, string(action)+" all by "+by), f
 	return len(q.messages), nil
 }
 
@@ -175,6 +176,19 @@ func TestQueueFilters(t *testing.T) {
 	}
 }
 
+// A held message says what holds it, while it is held.
+func TestHeldReason(t *testing.T) {
+	f := newFixture(t)
+	path := "/api/v1/messages/" + f.queue.messages[1].ID.String()
+	if got := decoded[Message](f.call("GET", path, "").want(http.StatusOK)).HeldReason; got != `content filter "invoices"` {
+		t.Errorf("held by %s", got)
+	}
+	f.queue.messages[1].Recipients[0].State = delivery.RecipientDeleted
+	if got := decoded[Message](f.call("GET", path, "").want(http.StatusOK)).HeldReason; got != "" {
+		t.Errorf("a deleted message is held by %s", got)
+	}
+}
+
 func TestMessageActions(t *testing.T) {
 	f := newFixture(t)
 	id := f.queue.messages[0].ID.String()
@@ -182,7 +196,8 @@ func TestMessageActions(t *testing.T) {
 		f.callAs("operator", "POST", "/api/v1/messages/"+id+"/"+action, "").want(http.StatusNoContent)
 	}
 	f.callAs("operator", "DELETE", "/api/v1/messages/"+id, "").want(http.StatusNoContent)
-	want := []string{"retry " + id, "hold " + id, "release " + id, "delete " + id}
+	const by = " by test-operator"
+	want := []string{"retry " + id + by, "hold " + id + by, "release " + id + by, "delete " + id + by}
 	if !slices.Equal(f.queue.did, want) {
 		t.Errorf("did %q", f.queue.did)
 	}
@@ -208,7 +223,7 @@ func TestActionOnAll(t *testing.T) {
 	// Without a filter nothing is done: that could be a slip that empties the queue.
 	f.call("POST", path, `{"action":"delete"}`).want(http.StatusUnprocessableEntity)
 	f.call("POST", path, `{"action":"delete","filter":null}`).want(http.StatusUnprocessableEntity)
-	if len(f.queue.did) != 1 {
+	if !slices.Equal(f.queue.did, []string{"hold all by test-admin"}) {
 		t.Errorf("did %q", f.queue.did)
 	}
 }

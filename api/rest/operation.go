@@ -47,8 +47,10 @@ func (a *API) operations() []operation {
 		a.settingsOperations(),
 		a.requireTLSSettingsOperations(),
 		a.contentFiltersOperations(),
-		a.coreProfilesOperations(),
 		a.inspectionSettingsOperations(),
+		a.publicWebSettingsOperations(),
+		a.managementSettingsOperations(),
+		a.acmeChallengesOperations(),
 		a.noTLSHostsOperations(),
 		a.certificatesOperations(),
 		a.tokensOperations(),
@@ -64,6 +66,8 @@ func (a *API) operations() []operation {
 		a.alertRecipientsOperations(),
 		a.alertSettingsOperations(),
 		a.revisionsOperations(),
+		a.jobsOperations(),
+		a.eventsOperations(),
 		a.statusOperations(),
 	)
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"postern/domain"
+	"postern/domain/eventlog"
 )
 
 // Problem is the reply to a request that failed (RFC 9457).
@@ -67,11 +68,12 @@ var (
 	problemAcceptable  = problemType{"not-acceptable", 406, "Not acceptable", "The Accept header admits no representation that this resource has."}
 	problemTooLarge    = problemType{"too-large", 413, "The body is too large", "The body is larger than this operation takes."}
 	problemContentType = problemType{"unsupported-media-type", 415, "Unsupported media type", "The body has a media type or encoding that this operation does not take."}
+	problemGone        = problemType{"gone", 410, "No longer kept", "Events between the one that was named and the oldest that is kept are forgotten, or the log was restored. Load the state anew, and go on from where the detail says."}
 	problemTimeout     = problemType{"timeout", 408, "The request took too long", "The body did not arrive in time."}
 )
 
 func allProblemTypes() []problemType {
-	all := []problemType{problemMalformed, problemMethod, problemAcceptable, problemTooLarge, problemContentType, problemTimeout}
+	all := []problemType{problemMalformed, problemMethod, problemAcceptable, problemTooLarge, problemContentType, problemTimeout, problemGone}
 	return append(all, problemOfKind[:]...)
 }
 
@@ -89,6 +91,9 @@ func (e *httpError) Error() string { return e.detail }
 func problemOf(err error) (problemType, Problem) {
 	if e, ok := errors.AsType[*malformedError](err); ok {
 		return problemMalformed, Problem{Detail: e.detail, Errors: problemFaults(e.faults)}
+	}
+	if e, ok := errors.AsType[*eventlog.GoneError](err); ok {
+		return problemGone, Problem{Detail: e.Error()}
 	}
 	if e, ok := errors.AsType[*httpError](err); ok {
 		return e.problem, Problem{Detail: e.detail}

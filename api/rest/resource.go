@@ -36,25 +36,32 @@ type resource[T any] struct {
 	read func(key string, document T) config.Value
 	show func(config.Value) T
 	// seal, where a kind has it, takes secrets out of a document that is about to
-	// be read, in favour of references; current is the value as it is stored, nil
-	// where there is none.
-	seal func(ctx context.Context, document T, current config.Value) (T, error)
+	// be read, in favour of the references that keep returns; current is the value
+	// as it is stored, nil where there is none. Its faults are those of the secrets
+	// themselves.
+	seal func(document T, current config.Value, keep keeper) (T, domain.Faults, error)
 }
 
-// value makes the domain's value of a document. No secret is sealed out of a
-// document with faults of type, which cannot be committed; what remains of it is
-// not judged then.
-func (r resource[T]) value(c echo.Context, key string, document T, faults domain.Faults, current config.Value) (config.Value, error) {
-	if r.seal != nil {
-		if err := faults.Err(); err != nil {
-			return nil, err
-		}
-		var err error
-		if document, err = r.seal(c.Request().Context(), document, current); err != nil {
-			return nil, err
-		}
+// fill gives the edit the domain's value of a document. Where the value or what
+// was read of it has faults, so that it will not be committed, no secret is
+// stored for it.
+func (r resource[T]) fill(c echo.Context, edit *config.Edit, document T, current config.Value) error {
+	if r.seal == nil {
+		edit.Value = r.read(edit.Key, document)
+		return nil
 	}
-	return r.read(key, document), nil
+	judged, faults, err := r.seal(document, current, pend)
+	if err != nil {
+		return err
+	}
+	edit.Faults = append(edit.Faults, faults...)
+	edit.Value = r.read(edit.Key, judged)
+	if len(edit.Faults)+len(edit.Value.Validate()) > 0 {
+		return nil
+	}
+	sealed, _, err := r.seal(document, current, r.api.keepSecrets(c.Request().Context()))
+	edit.Value = r.read(edit.Key, sealed)
+	return err
 }
 
 func (r resource[T]) keyOf(c echo.Context) (string, error) {
@@ -126,7 +133,7 @@ func (r resource[T]) put(c echo.Context) error {
 	if edit.IfMatch, edit.IfNoneMatch, err = preconditions(c, current.ETag, exists); err != nil {
 		return err
 	}
-	if edit.Value, err = r.value(c, key, document, faults, stored); err != nil {
+	if err := r.fill(c, &edit, document, stored); err != nil {
 		return err
 	}
 	if exists {
@@ -177,7 +184,7 @@ func (r resource[T]) patchOnce(c echo.Context, key string, patch []byte) error {
 		return err
 	}
 	edit := config.Edit{Kind: r.kind, Key: key, IfMatch: item.ETag, Faults: faults}
-	if edit.Value, err = r.value(c, key, document, faults, value); err != nil {
+	if err := r.fill(c, &edit, document, value); err != nil {
 		return err
 	}
 	return r.write(c, edit, http.StatusOK)

@@ -24,7 +24,6 @@ func TestLifeOfAResource(t *testing.T) {
 		{"STARTTLSRequirement", "/starttls-requirements/mx.partner.example", "/starttls-requirements/.example"},
 		{"HostedDomain", "/domains/example.com", "/domains/example.org"},
 		{"MailFlowPolicy", "/mail-flow-policies/SPECIAL", "/mail-flow-policies/OTHER"},
-		{"CoreProfile", "/inspection-profiles/first", "/inspection-profiles/second"},
 		{"Listener", "/listeners/second", "/listeners/third"},
 		{"SenderGroup", "/listeners/inbound/sender-groups/PARTNERS", "/listeners/inbound/sender-groups/OTHERS"},
 	}

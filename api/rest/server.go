@@ -51,6 +51,9 @@ type Config struct {
 	TLSReports        TLSReports
 	Secrets           config.Secrets
 	Alerts            Alerts
+	Challenges        Challenges
+	Jobs              Jobs
+	Events            Events
 	// Listeners returns how the listeners are doing, sorted by name.
 	Listeners func() []ListenerStatus
 	// ExplainDestination and ExplainClient say what would happen, without doing
@@ -89,6 +92,10 @@ type API struct {
 	destinations      Destinations
 	reports           TLSReports
 	alerts            Alerts
+	challenges        Challenges
+	jobs              Jobs
+	events            Events
+	streams           *streams
 	secrets           config.Secrets
 	listenerStatus    func() []ListenerStatus
 	explainDomain     func(context.Context, mailaddr.DomainName) probe.Destination
@@ -118,8 +125,9 @@ type API struct {
 	requireTLSSettings   resource[RequireTLSSettings]
 	contentFilters       resource[ContentFilters]
 	contentFilterMembers orderedList[ContentFilter]
-	coreProfiles         resource[CoreProfile]
 	inspectionSettings   resource[InspectionSettings]
+	publicWebSettings    resource[PublicWebSettings]
+	managementSettings   resource[ManagementSettings]
 
 	measure func(operation string, status int, took time.Duration)
 	rates   *rateLimiter
@@ -134,10 +142,13 @@ func New(c Config) *API {
 		certificates: c.Certificates, certificateWriter: c.CertificateWriter,
 		tokens: c.Tokens, administrators: c.Administrators,
 		messages: c.Messages, messageActor: c.MessageActor, oneHour: c.OneHourList, alerts: c.Alerts,
+		challenges:   c.Challenges,
 		destinations: c.Destinations, reports: c.TLSReports,
 		listenerStatus: c.Listeners, explainDomain: c.ExplainDestination, explainClient: c.ExplainClient,
 		explainMessage: c.ExplainMessage, verify: c.Verify, notReady: c.NotReady,
 		secrets: c.Secrets, testCore: c.TestCoreProfile,
+		jobs:   c.Jobs,
+		events: c.Events, streams: newStreams(),
 		measure: c.Measure, rates: newRateLimiter(c.Now), echo: echo.New(),
 	}
 	a.makeResources()
@@ -168,8 +179,9 @@ func (a *API) makeResources() {
 	a.requireTLSSettings = newRequireTLSSettings(a)
 	a.contentFilters = newContentFilters(a)
 	a.contentFilterMembers = newContentFilterMembers(a)
-	a.coreProfiles = newCoreProfiles(a)
 	a.inspectionSettings = newInspectionSettings(a)
+	a.publicWebSettings = newPublicWebSettings(a)
+	a.managementSettings = newManagementSettings(a)
 }
 
 // Handler returns the API as a handler for every path that it has; all other

@@ -7,9 +7,6 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
-
-	"postern/domain"
-	"postern/domain/probe"
 )
 
 const profilePath = basePath + "/server-profiles/smarthost"
@@ -97,7 +94,7 @@ func TestServerProfileRefusals(t *testing.T) {
 			[]string{"/transport_encryption: none would send the credentials in clear"},
 		},
 		{
-			"a long password", `{"type":"smtp","uris":["smtp://a.example"],"transport_encryption":"none","username":"u","password":"` + strings.Repeat("p", 1025) + `"}`,
+			"a long password", `{"type":"smtp","uris":["smtp://a.example"],"transport_encryption":"starttls_required","username":"u","password":"` + strings.Repeat("p", 1025) + `"}`,
 			[]string{"/password: is longer"},
 		},
 	}
@@ -149,23 +146,6 @@ func TestRouteRefusals(t *testing.T) {
 	if !strings.Contains(string(warned.body), "mail is thrown away when a.example:25 is out of reach") {
 		t.Errorf("no warning in %s", warned.body)
 	}
-}
-
-// The live test of a profile is that of "verifyTLS", asked about the profile.
-func TestServerProfileTest(t *testing.T) {
-	f := newFixture(t)
-	f.probes.found = probe.Verification{ServerProfile: "smarthost", ReadyAt: "192.0.2.1:25"}
-	shown := decoded[TLSVerification](f.callAs("operator", "POST", profilePath+"/test", "").want(http.StatusOK))
-	if shown.ServerProfile != "smarthost" || shown.Verdict != probe.Deliverable {
-		t.Errorf("shown as %+v", shown)
-	}
-	f.call("POST", basePath+"/tls/verify", `{"server_profile":"smarthost","domain":"example.com"}`).want(http.StatusOK)
-	want := []probe.Question{{ServerProfile: "smarthost"}, {ServerProfile: "smarthost", Domain: "example.com"}}
-	if diff := cmp.Diff(want, f.probes.asked); diff != "" {
-		t.Error(diff)
-	}
-	f.probes.refusal = domain.E(domain.NotFound, "there is no server profile")
-	f.call("POST", basePath+"/server-profiles/nothing/test", "").want(http.StatusNotFound)
 }
 
 func TestTrustAnchorRefusals(t *testing.T) {

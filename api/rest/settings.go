@@ -64,12 +64,16 @@ type Settings struct {
 	DNS DNSSettings `json:"dns" validate:"required"`
 	// Outbound says how the gateway presents itself.
 	Outbound OutboundSettings `json:"outbound" validate:"required"`
-	// Alerts says how alerts leave the gateway.
+	// Alerts says how alerts leave the gateway, and when some are raised.
 	Alerts AlertSettings `json:"alerts" validate:"required"`
 	// RequireTLS are the switches of REQUIRETLS.
 	RequireTLS RequireTLSSettings `json:"requiretls" validate:"required"`
 	// Inspection says whether messages are shown to a MetaDefender Core.
 	Inspection InspectionSettings `json:"inspection" validate:"required"`
+	// PublicWeb is the public web listener.
+	PublicWeb PublicWebSettings `json:"public_web" validate:"required"`
+	// Management is the HTTPS side of the management listener.
+	Management ManagementSettings `json:"management" validate:"required"`
 }
 
 func newTLSSettings(a *API) resource[TLSSettings] {
@@ -165,6 +169,7 @@ func (a *API) getSettings(c echo.Context) error {
 		DNS: showDNSSettings(s.DNS), Outbound: showOutboundSettings(s.Outbound), Alerts: AlertSettings(s.Alerts),
 		RequireTLS: RequireTLSSettings(s.RequireTLS),
 		Inspection: InspectionSettings(s.Inspection),
+		PublicWeb:  showPublicWeb(s.PublicWeb), Management: showManagement(s.Management),
 	})
 }
 

@@ -32,6 +32,8 @@ func (o operation) mediaTypes() []string {
 		return []string{mediaJSON, mediaCSV, mediaSVG}
 	case chartOperation:
 		return []string{mediaSVG}
+	case eventsOperation:
+		return []string{mediaJSON, mediaEvents}
 	}
 	return []string{mediaJSON}
 }

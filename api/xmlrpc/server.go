@@ -33,6 +33,7 @@ type Services struct {
 	Configuration     Configuration
 	CertificateReader CertificateReader
 	CertificateWriter CertificateWriter
+	Challenges        Challenges
 }
 
 // NewServer returns a server on the services. It is to be mounted at /RPC2 and
@@ -50,6 +51,7 @@ func NewServer(services Services, logger *slog.Logger, now func() time.Time) *Se
 		gatewayMethods{services.Version, services.Configuration}.table(),
 		certificateMethods{services.CertificateReader, services.CertificateWriter}.table(),
 		tlsMethods{services.Configuration}.table(),
+		acmeMethods{services.Challenges}.table(),
 	)
 	return s
 }

@@ -9,6 +9,7 @@ import (
 	"postern/domain/alert"
 	"postern/domain/certificate"
 	"postern/domain/policy"
+	"postern/domain/tlsreport"
 	"postern/smtp/alertmail"
 	"postern/smtp/outbound"
 	"postern/smtp/watch"
@@ -21,9 +22,25 @@ type alerts struct {
 	dispatcher *alertmail.Dispatcher
 	deliveries *watch.Deliveries
 	conditions *watch.Conditions
+	partners   *watch.Partners
 }
 
-// makeAlerts makes them before the queue, whose settlements they hear of.
+// outgoing counts connections, and watches for partners that drop STARTTLS.
+type outgoing struct {
+	*tlsreport.Recorder
+	partners *watch.Partners
+}
+
+var _ outbound.Observer = outgoing{}
+
+// CountConnection is [outbound.Observer.CountConnection].
+func (o outgoing) CountConnection(c tlsreport.Connection) {
+	o.Recorder.CountConnection(c)
+	o.partners.CountConnection(c)
+}
+
+// makeAlerts makes them before deliverer and queue, whose connections and
+// settlements they hear of.
 func (a *App) makeAlerts(ctx context.Context) error {
 	logger := a.logger.With("log", "alert")
 	mailer := alertmail.NewMailer(outbound.Dependencies{
@@ -32,16 +49,21 @@ func (a *App) makeAlerts(ctx context.Context) error {
 		ClientCertificate: a.ring.ClientCertificate(""), LocalAddrs: localAddrs, Logger: logger, Now: time.Now,
 	}, a.newMessageID)
 	a.alerts.dispatcher = alertmail.NewDispatcher(mailer, alertmail.NewWebhook(a.config.Snapshot), logger, time.Now)
-	var err error
+	latest, err := a.database.Queue().LatestTLS(ctx, watch.MaxPartners)
+	if err != nil {
+		return domain.Wrap(err, "read what is known of TLS with destinations")
+	}
 	a.alerts.service, err = alert.NewService(ctx, alert.Dependencies{
-		Store: a.database.Alerts(), Notifier: a.alerts.dispatcher, Now: time.Now, NewID: newTimeOrderedID,
+		Store: a.database.Alerts(), Notifier: a.alerts.dispatcher, Log: a.events, Now: time.Now, NewID: newTimeOrderedID,
 		Recipients: func() []policy.AlertRecipient { return a.config.Snapshot().AlertRecipients() },
 	})
 	a.alerts.deliveries = watch.NewDeliveries(a.alerts.service, logger)
+	a.alerts.partners = watch.NewPartners(latest, a.alerts.deliveries.Find, time.Now)
 	a.alerts.conditions = watch.NewConditions(a.alerts.service, a.bus, logger,
 		watch.NotApplied(a.config.Status),
 		watch.Spool(func() error { return a.queue.Accepting() }),
-		watch.Expiry(a.certificatesInUse, time.Now))
+		watch.Expiry(a.certificatesInUse, time.Now),
+		watch.PlaintextShare(a.statistics.Totals, a.plaintextShare, time.Now))
 	return err
 }
 
@@ -58,8 +80,13 @@ func (a *App) startAlerts() {
 
 // tidyAlerts forgets alerts as old as other history that is forgotten.
 func (a *App) tidyAlerts(ctx context.Context) error {
-	keep := time.Duration(a.config.Snapshot().Settings.Queue.HistorySeconds) * time.Second
+	keep := a.history()
 	return a.alerts.service.Tidy(ctx, keep)
+}
+
+// plaintextShare returns how much mail may go in clear.
+func (a *App) plaintextShare() policy.PlaintextShare {
+	return a.config.Snapshot().Settings.Alerts.PlaintextShare
 }
 
 // certificatesInUse returns the active certificate and those that are bound to

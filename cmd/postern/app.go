@@ -24,6 +24,8 @@ import (
 	"postern/domain/config"
 	"postern/domain/delivery"
 	"postern/domain/event"
+	"postern/domain/eventlog"
+	"postern/domain/job"
 	"postern/domain/mailaddr"
 	"postern/domain/tlsreport"
 	"postern/persistence"
@@ -33,6 +35,7 @@ import (
 	"postern/smtp/outbound"
 	"postern/smtp/queue"
 	"postern/smtp/scan"
+	"postern/smtp/watch"
 )
 
 // Options are all that is needed before the database opens; everything else is
@@ -72,6 +75,10 @@ type App struct {
 	inspector    *scan.Inspector
 	queue        *queue.Queue
 	alerts       alerts
+	web          websites
+	endStreams   func() // of events, before the servers stop
+	jobs         *job.Service
+	events       *eventlog.Log
 	engine       *smtp.Engine
 	registry     *prometheus.Registry
 	management   *http.Server
@@ -91,8 +98,8 @@ func New(ctx context.Context, options Options) (_ *App, err error) {
 		}
 	}()
 	for _, step := range []func(context.Context) error{
-		a.openDatabase, a.listenManagement, a.makeConfiguration, a.makeOutbound, a.makeInspection, a.makeInbound,
-		a.makeManagement, a.ensureAdministrator, // last: a start that fails must not use up the token
+		a.openDatabase, a.makeEvents, a.listenManagement, a.makeConfiguration, a.makeOutbound, a.makeInspection, a.makeInbound,
+		a.makeWeb, a.makeJobs, a.makeManagement, a.ensureAdministrator, // last: a start that fails must not use up the token
 	} {
 		if err := step(ctx); err != nil {
 			return nil, err
@@ -173,6 +180,9 @@ func (a *App) makeOutbound(ctx context.Context) error {
 	}
 	stored := a.database.Queue()
 	a.statistics = tlsreport.NewRecorder(stored, time.Now)
+	if err := a.makeAlerts(ctx); err != nil {
+		return err
+	}
 	a.deliverer = outbound.New(outbound.Dependencies{
 		Snapshot:          a.config.Snapshot,
 		Resolver:          a.resolver,
@@ -182,19 +192,16 @@ func (a *App) makeOutbound(ctx context.Context) error {
 		ClientCertificate: a.ring.ClientCertificate(""),
 		LocalAddrs:        localAddrs,
 		OneHour:           a.oneHour,
-		Observer:          outbound.NewMetrics(a.registry, a.statistics),
+		Observer:          outbound.NewMetrics(a.registry, outgoing{a.statistics, a.alerts.partners}),
 		Logger:            a.logger,
 		Now:               time.Now,
 		Timeouts:          outbound.DefaultTimeouts(),
 		Pool:              outbound.DefaultPoolLimits(),
 	})
-	if err := a.makeAlerts(ctx); err != nil {
-		return err
-	}
 	a.queue = queue.New(queue.Dependencies{
 		Store: stored, Archive: stored, Spooler: stored, Transport: a.deliverer, Snapshot: a.config.Snapshot,
 		Logger: a.logger.With("log", "mail"), Now: time.Now, NewID: a.newMessageID, Grace: a.options.Grace / 2,
-		Observers: []queue.Observer{a.alerts.deliveries, queue.NewMetrics(a.registry)},
+		Observers: []queue.Observer{a.alerts.deliveries, watch.NewBounces(a.events), queue.NewMetrics(a.registry)},
 	})
 	return nil
 }
@@ -234,12 +241,13 @@ func (a *App) makeInbound(context.Context) error {
 }
 
 // follow puts those parts of a snapshot into force that are not listeners.
-func (a *App) follow(snapshot *config.Snapshot) {
+func (a *App) follow(ctx context.Context, snapshot *config.Snapshot) []config.Problem {
 	a.resolver.follow(snapshot)
 	if a.trust.follow(snapshot) {
 		a.deliverer.CloseIdle() // what was verified under other anchors serves no longer
 		a.inspector.Forget()
 	}
+	return a.followWeb(ctx, snapshot)
 }
 
 func (a *App) makeManagement(context.Context) error {
@@ -247,17 +255,20 @@ func (a *App) makeManagement(context.Context) error {
 		Log: a.logger, Now: time.Now, Version: version(),
 		Authenticator: a.accounts, Configuration: a.config, Revisions: a.config, Snapshot: a.config.Snapshot,
 		Certificates: a.certificates, CertificateWriter: a.certificates,
-		Tokens: a.accounts, Administrators: a.accounts,
-		Messages: a.database.Queue(), MessageActor: a.queue, OneHourList: oneHourView{a.oneHour},
+		Tokens: loggedTokens{a.accounts, a.events}, Administrators: a.accounts,
+		Messages: a.database.Queue(), MessageActor: loggedActor{a.queue, a.events}, OneHourList: oneHourView{a.oneHour},
 		Destinations: queue.NewDestinations(a.queue, a.database.Queue()), TLSReports: a.statistics,
 		Secrets: a.secrets, TestCoreProfile: a.inspector.Test,
 		Listeners: a.listenerStatus, ExplainDestination: a.deliverer.Explain, ExplainClient: a.engine.ExplainClient,
 		ExplainMessage: a.deliverer.ExplainMessage, Verify: outbound.NewVerifier(a.deliverer).Verify,
 		Measure: ops.NewRequestMeter(a.registry).Measure, NotReady: a.notReady, Alerts: a.alerts.service,
+		Challenges: a.web.challenges,
+		Jobs:       a.jobs, Events: a.events,
 	})
 	calls := xmlrpc.NewServer(xmlrpc.Services{
 		Version: version(), Authenticator: a.accounts, Configuration: a.config,
 		CertificateReader: a.certificates, CertificateWriter: a.certificates,
+		Challenges: a.web.challenges,
 	}, a.logger, time.Now)
 	a.registerMetrics()
 	mux := http.NewServeMux()
@@ -265,7 +276,8 @@ func (a *App) makeManagement(context.Context) error {
 	mux.Handle("/RPC2", calls)
 	mux.Handle("/xmlrpc", calls)
 	ops.Register(mux, ops.Config{Gatherer: a.registry, NotReady: a.notReady})
-	a.management = rest.NewServer(mux, a.logger)
+	a.management, a.web.management = rest.NewServer(mux, a.logger), mux
+	a.endStreams = api.EndStreams
 	return nil
 }
 
@@ -307,6 +319,7 @@ func (a *App) notReady(context.Context) []string {
 // retried, and does not keep the rest from serving.
 func (a *App) Start(ctx context.Context) {
 	a.onStop(a.flushStatistics) // when nothing is left that counts
+	a.onStop(a.flushEvents)
 	a.background.run(a.ring.Run)
 	a.background.run(a.keepStatistics)
 	a.onStop(a.background.stop)
@@ -328,12 +341,19 @@ func (a *App) Start(ctx context.Context) {
 	a.background.run(a.engine.Run)
 	a.startAlerts()
 	a.onStop(a.engine.Stop)
+	a.startJobs()
+	a.startEvents()
 	go func() {
 		if err := a.management.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {
 			a.logger.Error("the API ended", "error", err.Error())
 		}
 	}()
 	a.onStop(a.management.Shutdown)
+	a.onStop(a.web.endpoints.Stop)
+	a.onStop(func(context.Context) error { // or the servers would wait for them
+		a.endStreams()
+		return nil
+	})
 }
 
 // Stop ends the gateway: the API first, then the inbound side, then deliveries,

@@ -140,7 +140,18 @@ func TestExplainClientCommand(t *testing.T) {
 	dns := exampleDNS(t)
 	dns.AddPTR("203.0.113.1", "mx1.partner.example")
 	g.useDNS(dns)
+	dns.AddPTR("203.0.113.77", "mx1.partner.example") // which is somewhere else
+	wantNames := func(client, want string) {
+		t.Helper()
+		if out, code := g.command("explain", "client", "inbound", client); code != 0 || !strings.Contains(out, "  names        "+want+"\n") {
+			t.Errorf("exit code %d, the names are not %q: %s", code, want, out)
+		}
+	}
+	wantNames("203.0.113.1", "not looked up: no sender group or exemption here goes by name")
 	g.must("PUT", "/starttls-exemptions/mx1.partner.example?wait=5s", `{"reason":"old appliance"}`)
+	wantNames("203.0.113.1", "mx1.partner.example")
+	wantNames("203.0.113.77", "none of the PTR names leads back to 203.0.113.77: mx1.partner.example")
+	wantNames("203.0.113.78", "none: the address has no PTR record")
 	out, code := g.command("explain", "client", "inbound", "203.0.113.1")
 	for _, want := range []string{"203.0.113.1 on listener inbound", "mx1.partner.example", "offered: false", "(old appliance)", "sender group ALL"} {
 		if code != 0 || !strings.Contains(out, want) {

@@ -183,11 +183,18 @@ func describeRung(r rest.LadderRung) string {
 	return r.TLSLevel.String()
 }
 
+// describeNames tells the names of a client, or why there are none.
+func describeNames(c *rest.ClientExplanation) string {
+	if !c.NamesLookedUp {
+		return "not looked up: no sender group or exemption here goes by name"
+	}
+	return cmp.Or(strings.Join(c.Names, ", "), c.NamesProblem, "none: the address has no PTR record")
+}
+
 // writeClient prints what a client would be allowed.
 func writeClient(out *strings.Builder, c *rest.ClientExplanation) {
 	fmt.Fprintf(out, "%s on listener %s, by revision %d\n", c.Address, c.Listener, c.Revision)
-	names := strings.Join(c.Names, ", ")
-	fmt.Fprintf(out, "  names        %s\n", cmp.Or(names, c.NamesProblem, "none known"))
+	fmt.Fprintf(out, "  names        %s\n", describeNames(c))
 	for _, group := range c.SenderGroups {
 		fmt.Fprintf(out, "  sender group %s, policy %s: %s\n", group.Name, group.Policy, group.Action)
 	}

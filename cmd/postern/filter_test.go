@@ -71,13 +71,21 @@ func TestFilteredMailIsHeldAndReleased(t *testing.T) {
 	}
 	c.Quit()
 
-	list := decode[struct {
-		Items []struct{ ID, State string }
-	}](t, g.must("GET", "/messages", ""))
-	if len(list.Items) != 1 || list.Items[0].State != "held" {
+	type message struct {
+		ID, State string
+		Reason    string `json:"held_reason"`
+	}
+	list := decode[struct{ Items []message }](t, g.must("GET", "/messages", ""))
+	if len(list.Items) != 1 || list.Items[0].State != "held" || list.Items[0].Reason != `content filter "hold"` {
 		t.Fatalf("in the queue: %+v", list)
 	}
-	g.must("POST", "/messages/"+list.Items[0].ID+"/release", "")
+	path := "/messages/" + list.Items[0].ID
+	for _, again := range []string{"/hold", "/release"} { // who holds it first stays the reason
+		if got := decode[message](t, g.must("GET", path, "")); got.Reason != `content filter "hold"` {
+			t.Errorf("held by %s", got.Reason)
+		}
+		g.must("POST", path+again, "")
+	}
 	content := string(mx.WaitMessages(t, 1)[0].Content)
 	received, rest, _ := strings.Cut(content, "X-Reason: invoice\r\n")
 	if !strings.HasPrefix(received, "Received: ") || rest != large {

@@ -25,8 +25,8 @@ func TestContentInspection(t *testing.T) {
 		Certificate: ca.Issue(t, smtptest.Leaf{IPs: []net.IP{net.IPv4(127, 0, 0, 1)}}).TLS,
 	})
 	g.routeTo("ALL", mx)
-	profile, _ := json.Marshal(map[string]any{"uris": []string{core.URI()}, "api_key": "the-key", "rule": "Email"})
-	g.must("PUT", "/inspection-profiles/core", string(profile))
+	profile, _ := json.Marshal(map[string]any{"type": "core", "uris": []string{core.URI()}, "api_key": "the-key", "rule": "Email"})
+	g.must("PUT", "/server-profiles/core", string(profile))
 	g.must("PATCH", "/settings/inspection?wait=5s", `{"enabled":true,"profile":"core"}`)
 	c := g.session("outbound")
 	send := func(code int) {
@@ -101,13 +101,13 @@ func (c coreTest) last() string {
 
 func (g *gateway) testCore() coreTest {
 	g.t.Helper()
-	return decode[coreTest](g.t, g.must("POST", "/inspection-profiles/core/test", ""))
+	return decode[coreTest](g.t, g.must("POST", "/server-profiles/core/test", ""))
 }
 
 // wantNoKey fails the test where the API key can be read.
 func (g *gateway) wantNoKey() {
 	g.t.Helper()
-	for _, path := range []string{"/inspection-profiles", "/inspection-profiles/core", "/revisions", "/revisions/3/diff"} {
+	for _, path := range []string{"/server-profiles", "/server-profiles/core", "/revisions", "/revisions/3/diff"} {
 		if got := string(g.must("GET", path, "").body); strings.Contains(got, "the-key") {
 			g.t.Errorf("%s shows the key: %s", path, got)
 		}

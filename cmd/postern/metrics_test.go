@@ -51,10 +51,10 @@ func describedMetrics(t *testing.T, registry *prometheus.Registry) map[string]me
 // mail address or a domain.
 func TestMetricsAreNamedByTheRule(t *testing.T) {
 	g := newGateway(t, t.TempDir())
-	form := regexp.MustCompile(`^postern_(alerts|api|build|certificate|config|dns|inbound|inspection|outbound|queue)(_[a-z]+)+$`)
+	form := regexp.MustCompile(`^postern_(alerts|api|build|certificate|config|dns|events|inbound|inspection|outbound|queue)(_[a-z]+)+$`)
 	bounded := []string{
 		"", "id", "label", "listener", "operation", "requirement", "result", "stage", "state", "status",
-		"tls_level", "tls_version", "verification", "version",
+		"tls_level", "tls_version", "type", "verification", "version",
 	}
 	for name, m := range describedMetrics(t, g.registry) {
 		if !form.MatchString(name) {

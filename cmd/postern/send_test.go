@@ -129,7 +129,8 @@ func TestMailThroughAServerProfile(t *testing.T) {
 // profileVerdict is that of the live test of the profile "smarthost".
 func (g *gateway) profileVerdict() string {
 	g.t.Helper()
-	return decode[struct{ Verdict string }](g.t, g.must("POST", "/server-profiles/smarthost/test", "")).Verdict
+	test := decode[struct{ Delivery struct{ Verdict string } }](g.t, g.must("POST", "/server-profiles/smarthost/test", ""))
+	return test.Delivery.Verdict
 }
 
 // checkNowhere fails the test where a file of the folder holds the secret.

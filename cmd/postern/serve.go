@@ -40,6 +40,7 @@ type serveFlags struct {
 	directoryFlags
 	api, hostName           string
 	publicPort, privatePort int
+	httpsPort               int
 	grace                   time.Duration
 }
 
@@ -49,6 +50,7 @@ func (f *serveFlags) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.hostName, "host-name", defaultHostName(), "our name in greetings, on first start")
 	flags.IntVar(&f.publicPort, "inbound-port", 2525, "port of the public listener, on first start")
 	flags.IntVar(&f.privatePort, "outbound-port", 2587, "port of the private listener, on first start")
+	flags.IntVar(&f.httpsPort, "https-port", 8443, "port of the API by HTTPS, on loopback, once TLS is on; on first start")
 	flags.DurationVar(&f.grace, "grace", 30*time.Second, "longest wait for sessions and deliveries at the stop")
 }
 
@@ -92,7 +94,7 @@ func (f *serveFlags) options(c *cobra.Command) (Options, error) {
 	}
 	return Options{
 		DataDir: f.dataDir, API: f.api, Grace: f.grace,
-		Seed:   config.Seed{HostName: name, PublicPort: f.publicPort, PrivatePort: f.privatePort},
+		Seed:   config.Seed{HostName: name, PublicPort: f.publicPort, PrivatePort: f.privatePort, HTTPSPort: f.httpsPort},
 		Logger: logger,
 	}, nil
 }
@@ -140,6 +142,11 @@ func announce(w io.Writer, app *App) {
 			fmt.Fprintf(w, "   DOES NOT SERVE: %s", l.Problem)
 		}
 		fmt.Fprintln(w)
+	}
+	for _, name := range []string{managementHTTPS, publicHTTP, publicHTTPS} {
+		if addr := app.web.endpoints.Addr(name); addr != nil {
+			fmt.Fprintf(w, "  web            %-27s %s\n", name, addr)
+		}
 	}
 	if app.AdminToken != "" {
 		fmt.Fprintf(w, "  admin token    %s   (shown once)\n", app.AdminToken)

@@ -41,5 +41,8 @@ type engineSockets struct{ app *App }
 
 // CheckBindable is [config.Sockets.CheckBindable].
 func (s engineSockets) CheckBindable(ctx context.Context, l policy.Listener) error {
+	if s.app.web.endpoints.Has(l.AddrPort()) {
+		return nil // ours: what wants it is moved there, or is told of the conflict
+	}
 	return s.app.engine.CheckBindable(ctx, l)
 }

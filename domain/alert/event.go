@@ -11,6 +11,8 @@ const (
 	RevisionNotApplied Kind = "revision_not_applied" // about a part of the gateway (B70)
 	SpoolUnhealthy     Kind = "spool_unhealthy"      // B77
 	CertificateExpiry  Kind = "certificate_expiry"   // about a certificate and days left (B53)
+	PlaintextShare     Kind = "plaintext_share"      // about a direction
+	STARTTLSDropped    Kind = "starttls_dropped"     // about a destination domain
 )
 
 // Type returns the type that recipients subscribe to.

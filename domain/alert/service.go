@@ -19,6 +19,7 @@ const maxLive = 10_000
 type Dependencies struct {
 	Store    Store
 	Notifier Notifier
+	Log      Log
 	// Recipients returns who is to hear of alerts, by the newest configuration.
 	Recipients func() []policy.AlertRecipient
 	Now        func() time.Time
@@ -102,6 +103,11 @@ func (s *Service) notify(a Alert, now time.Time) Alert {
 // keep remembers the alert and stores it.
 func (s *Service) keep(ctx context.Context, a Alert) error {
 	err := s.Store.Save(ctx, a)
+	if known := s.live[a.Key()]; known.ID == a.ID {
+		s.tell(known.State, a, s.Now())
+	} else {
+		s.tell("", a, s.Now())
+	}
 	s.remember(live{a, err == nil})
 	return domain.Wrap(err, "store alert %s", a.Key())
 }

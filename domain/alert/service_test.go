@@ -15,6 +15,7 @@ import (
 	"postern/domain"
 	"postern/domain/alert"
 	"postern/domain/alert/alerttest"
+	"postern/domain/eventlog/eventlogtest"
 	"postern/domain/policy"
 )
 
@@ -45,13 +46,14 @@ type rig struct {
 	t          *testing.T
 	store      *alerttest.Memory
 	outbox     *outbox
+	log        *eventlogtest.Collector
 	recipients []policy.AlertRecipient
 	ids        int
 }
 
 func newRig(t *testing.T) *rig {
 	t.Helper()
-	r := &rig{t: t, store: new(alerttest.Memory), outbox: new(outbox), recipients: []policy.AlertRecipient{
+	r := &rig{t: t, store: new(alerttest.Memory), outbox: new(outbox), log: new(eventlogtest.Collector), recipients: []policy.AlertRecipient{
 		{Name: "operator", Channel: policy.ChannelMail, Enabled: true},
 		{Name: "night", Channel: policy.ChannelWebhook, Enabled: true, MinSeverity: policy.SeverityCritical},
 		{Name: "gone", Channel: policy.ChannelMail},
@@ -63,7 +65,7 @@ func newRig(t *testing.T) *rig {
 func (r *rig) restart() {
 	r.t.Helper()
 	service, err := alert.NewService(r.t.Context(), alert.Dependencies{
-		Store: r.store, Notifier: r.outbox, Now: time.Now,
+		Store: r.store, Notifier: r.outbox, Log: r.log, Now: time.Now,
 		Recipients: func() []policy.AlertRecipient { return r.recipients },
 		NewID:      func() string { r.ids++; return fmt.Sprintf("alert-%03d", r.ids) },
 	})

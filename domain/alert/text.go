@@ -18,6 +18,10 @@ func (e Event) subject() string {
 		return "Messages cannot be stored"
 	case CertificateExpiry:
 		return e.expirySubject()
+	case PlaintextShare:
+		return "Too much " + e.About + " mail is in clear"
+	case STARTTLSDropped:
+		return "Mail for " + e.About + " goes in clear, and went under TLS before"
 	}
 	return strings.ReplaceAll(string(e.Kind), "_", " ")
 }
@@ -45,6 +49,13 @@ func (k Kind) Advice() string {
 		return "New mail is refused for now, so that senders keep it. Look at the disk of the data directory."
 	case CertificateExpiry:
 		return "Import or make another certificate and activate it, or bind it to the listeners in question."
+	case PlaintextShare:
+		return "The TLS connections report says by domain which peers are in clear. Offer STARTTLS on the listeners, and " +
+			"prefer or require it for destinations and sender groups."
+	case STARTTLSDropped:
+		return "The peer may have changed its mail server, or somebody on the way strips STARTTLS from its answers to read " +
+			"the mail. Ask the peer's administrator by another way than mail. To hold mail back rather than send it in " +
+			"clear, require TLS for the destination."
 	}
 	return ""
 }

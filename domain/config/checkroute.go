@@ -18,7 +18,7 @@ func checkRoute(next *Snapshot, r policy.Route) (f domain.Faults) {
 		at := fmt.Sprintf("/next_hops/%d", i)
 		switch {
 		case h.ServerProfile != "":
-			checkReference(&f, next, at+"/server_profile", h.ServerProfile)
+			checkReference(&f, next, at+"/server_profile", h.ServerProfile, policy.ServerSMTP)
 		case h.Host != "":
 			host, _ := mailaddr.ParseDomainName(h.Host)
 			addr, _ := h.Addr()
@@ -28,23 +28,27 @@ func checkRoute(next *Snapshot, r policy.Route) (f domain.Faults) {
 	return f
 }
 
-func checkReference(f *domain.Faults, next *Snapshot, at, name string) {
+// checkReference refuses to name a server profile that does not exist, or is not
+// of the type that is needed.
+func checkReference(f *domain.Faults, next *Snapshot, at, name string, needed policy.ServerType) {
 	p, ok := next.profiles[name]
 	switch {
 	case !ok:
 		f.Add(at, "there is no server profile %q: make it first", name)
-	case p.Type != policy.ServerSMTP:
-		f.Add(at, "server profile %q is of type %s: a next hop must be of type %s", name, p.Type, policy.ServerSMTP)
+	case p.Type != needed:
+		f.Add(at, "server profile %q is of type %s: name one of type %s", name, p.Type, needed)
 	}
 }
 
 // checkServerProfile holds the endpoints of a profile against the rest of the
-// configuration, and the routes that use it against what it has become.
+// configuration, and what uses it against what it has become.
 func checkServerProfile(next *Snapshot, p policy.ServerProfile) (f domain.Faults) {
-	if p.Type != policy.ServerSMTP {
-		for _, user := range usersOfProfile(next, p.Name) {
-			f.Add("/type", "must stay %s: %s uses the profile", policy.ServerSMTP, user)
+	for _, user := range usersOfProfile(next, p.Name) {
+		if user.needs != p.Type {
+			f.Add("/type", "must stay %s: the profile is used by %s", user.needs, user.name)
 		}
+	}
+	if p.Type != policy.ServerSMTP {
 		return f
 	}
 	for i, e := range p.Endpoints() {
@@ -70,7 +74,13 @@ func checkCycle(f *domain.Faults, next *Snapshot, at string, host mailaddr.Domai
 	}
 }
 
-// checkProfileUnused refuses to delete a profile that a route leads to.
+// profileUser is what refers to a server profile, by its name for people.
+type profileUser struct {
+	name  string
+	needs policy.ServerType
+}
+
+// checkProfileUnused refuses to delete a profile that something refers to.
 func checkProfileUnused(next *Snapshot, name string) error {
 	users := usersOfProfile(next, name)
 	if len(users) == 0 {
@@ -82,17 +92,25 @@ func checkProfileUnused(next *Snapshot, name string) error {
 		more = fmt.Sprintf(" and %d more", len(users)-shown)
 		users = users[:shown]
 	}
-	return domain.E(domain.Conflict, "server profile %q is used by %s%s: change what uses it first", name, strings.Join(users, ", "), more)
+	var names []string
+	for _, user := range users {
+		names = append(names, user.name)
+	}
+	return domain.E(domain.Conflict, "server profile %q is used by %s%s: change what uses it first", name, strings.Join(names, ", "), more)
 }
 
-// usersOfProfile names the routes that lead to a profile, in order.
-func usersOfProfile(next *Snapshot, name string) []string {
-	var users []string
+// usersOfProfile returns what refers to a profile: the inspection settings, then
+// routes in order.
+func usersOfProfile(next *Snapshot, name string) []profileUser {
+	var users []profileUser
 	for r := range next.routes.All() {
 		if slices.ContainsFunc(r.NextHops, func(h policy.NextHop) bool { return h.ServerProfile == name }) {
-			users = append(users, fmt.Sprintf("route %q", r.Pattern))
+			users = append(users, profileUser{fmt.Sprintf("route %q", r.Pattern), policy.ServerSMTP})
 		}
 	}
-	slices.Sort(users)
+	slices.SortFunc(users, func(a, b profileUser) int { return strings.Compare(a.name, b.name) })
+	if next.Settings.Inspection.Profile == name {
+		users = slices.Insert(users, 0, profileUser{"the inspection settings", policy.ServerCore})
+	}
 	return users
 }

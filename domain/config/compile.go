@@ -77,7 +77,6 @@ func (b *builder) own() {
 	b.next.anchors = clone(b.next.anchors)
 	b.next.profiles = clone(b.next.profiles)
 	b.next.recipients = clone(b.next.recipients)
-	b.next.cores = clone(b.next.cores)
 	b.ownMaps = true
 }
 
@@ -137,11 +136,6 @@ func compileContentFilters(b *builder, _ string, v Value) {
 	if v != nil {
 		b.next.filters = policy.NewFilterChain(v.(policy.ContentFilters))
 	}
-}
-
-func compileCoreProfile(b *builder, key string, v Value) {
-	b.own()
-	setSmall(b.next.cores, key, as[policy.CoreProfile](v))
 }
 
 func compileAccess(b *builder, key string, v Value) {

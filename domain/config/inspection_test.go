@@ -10,7 +10,9 @@ import (
 )
 
 func coreProfile(name string) config.Edit {
-	return config.Edit{Kind: config.KindCoreProfile, Key: name, Value: policy.CoreProfile{Name: name, URIs: []string{"https://core.example"}}}
+	return config.Edit{Kind: config.KindServerProfile, Key: name, Value: policy.ServerProfile{
+		Name: name, Type: policy.ServerCore, URIs: []string{"https://core.example"},
+	}}
 }
 
 func inspectionBy(profile string) config.Edit {
@@ -37,7 +39,7 @@ func TestInspectionAndCoreProfilesHoldTogether(t *testing.T) {
 	if p, ok := s.Snapshot().CoreProfile("core"); !ok || p.Name != "core" {
 		t.Errorf("the snapshot has %+v, %v", p, ok)
 	}
-	gone := config.Edit{Kind: config.KindCoreProfile, Key: "core"}
+	gone := config.Edit{Kind: config.KindServerProfile, Key: "core"}
 	try(domain.Conflict, gone)
 	configtest.Commit(t, s, gone, inspectionBy("other"))
 	if _, ok := s.Snapshot().CoreProfile("core"); ok {

@@ -33,7 +33,6 @@ const (
 	KindServerProfile       Kind = "server_profile"
 	KindAlertRecipient      Kind = "alert_recipient"
 	KindContentFilters      Kind = "content_filters" // key: ContentFiltersKey
-	KindCoreProfile         Kind = "core_profile"
 )
 
 // ContentFiltersKey is the key of the one list of content filters: their order is

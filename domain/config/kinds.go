@@ -48,8 +48,6 @@ func kindOf(k Kind, key string) (kind, bool) {
 		return kind{decodeAs[policy.AlertRecipient], keyBy(func(r policy.AlertRecipient) string { return r.Name }), compileAlertRecipient}, true
 	case KindContentFilters:
 		return kind{decodeAs[policy.ContentFilters], func(Value) string { return ContentFiltersKey }, compileContentFilters}, true
-	case KindCoreProfile:
-		return kind{decodeAs[policy.CoreProfile], keyBy(func(p policy.CoreProfile) string { return p.Name }), compileCoreProfile}, true
 	}
 	return kind{}, false
 }
@@ -64,6 +62,9 @@ const (
 
 	SectionRequireTLS = "requiretls"
 	SectionInspection = "inspection"
+
+	SectionPublicWeb  = "public_web"
+	SectionManagement = "management"
 )
 
 func settingsKind(section string) (kind, bool) {
@@ -82,6 +83,10 @@ func settingsKind(section string) (kind, bool) {
 		return sectionKind(func(s *policy.Settings) *policy.RequireTLSSettings { return &s.RequireTLS }), true
 	case SectionInspection:
 		return sectionKind(func(s *policy.Settings) *policy.InspectionSettings { return &s.Inspection }), true
+	case SectionPublicWeb:
+		return sectionKind(func(s *policy.Settings) *policy.PublicWebSettings { return &s.PublicWeb }), true
+	case SectionManagement:
+		return sectionKind(func(s *policy.Settings) *policy.ManagementSettings { return &s.Management }), true
 	}
 	return kind{}, false
 }

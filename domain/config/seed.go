@@ -27,6 +27,8 @@ func defaultSettings() policy.Settings {
 
 		RequireTLS: policy.DefaultRequireTLSSettings(), // B4
 		Inspection: policy.DefaultInspectionSettings(),
+		PublicWeb:  policy.DefaultPublicWebSettings(),
+		Management: policy.DefaultManagementSettings(),
 	}
 }
 
@@ -74,6 +76,9 @@ type Seed struct {
 	HostName mailaddr.DomainName
 	// PublicPort and PrivatePort are on loopback; 0 lets the system choose.
 	PublicPort, PrivatePort int
+	// HTTPSPort is that of the management listener, on loopback, from when TLS is
+	// switched on; 0 lets the system choose.
+	HTTPSPort int
 }
 
 // Seed writes revision 1 into an empty store. On any other it adds the sections
@@ -109,6 +114,7 @@ func (s *Service) absent(ctx context.Context, edits []Edit) ([]Edit, error) {
 func (seed Seed) settings() []Edit {
 	settings := defaultSettings()
 	settings.Outbound.HostName = seed.HostName
+	settings.Management.HTTPS.Port = seed.HTTPSPort
 	return []Edit{
 		{Kind: KindSettings, Key: SectionTLS, Value: settings.TLS},
 		{Kind: KindSettings, Key: SectionQueue, Value: settings.Queue},
@@ -118,6 +124,8 @@ func (seed Seed) settings() []Edit {
 		{Kind: KindSettings, Key: SectionRequireTLS, Value: settings.RequireTLS},
 		{Kind: KindContentFilters, Key: ContentFiltersKey, Value: policy.ContentFilters{Filters: []policy.ContentFilter{}}},
 		{Kind: KindSettings, Key: SectionInspection, Value: settings.Inspection},
+		{Kind: KindSettings, Key: SectionPublicWeb, Value: settings.PublicWeb},
+		{Kind: KindSettings, Key: SectionManagement, Value: settings.Management},
 	}
 }
 

@@ -24,7 +24,6 @@ type Snapshot struct {
 	anchors      map[string]policy.TrustAnchor
 	profiles     map[string]policy.ServerProfile
 	recipients   map[string]policy.AlertRecipient
-	cores        map[string]policy.CoreProfile
 	domains      table[mailaddr.DomainName, struct{}]
 	controls     hostTable[policy.DestinationControl]
 	routes       hostTable[policy.Route]
@@ -92,10 +91,13 @@ func (s *Snapshot) AlertRecipients() []policy.AlertRecipient {
 	return list
 }
 
-// CoreProfile returns a core profile by name (B34).
+// CoreProfile returns a server profile of type core by name (B34).
 func (s *Snapshot) CoreProfile(name string) (policy.CoreProfile, bool) {
-	p, ok := s.cores[name]
-	return p, ok
+	p, ok := s.profiles[name]
+	if !ok || p.Type != policy.ServerCore {
+		return policy.CoreProfile{}, false
+	}
+	return policy.CoreProfile(p), true
 }
 
 // FlowPolicy returns a mail flow policy as the listener applies it: what it
@@ -206,13 +208,19 @@ func entryInForce(list *endpointTable[policy.STARTTLSEntry], now time.Time, name
 // client's names must be known (B25).
 func (s *Snapshot) ExemptsNames() bool { return s.exemptions.names.Len() > 0 }
 
-// boundTo names the listeners that are bound to a certificate (B46).
+// boundTo names what is bound to a certificate (B46).
 func (s *Snapshot) boundTo(certificateID string) []string {
 	var names []string
 	for _, l := range s.Listeners() {
 		if l.CertificateID == certificateID {
 			names = append(names, fmt.Sprintf("listener %q", l.Name))
 		}
+	}
+	if s.Settings.Management.CertificateID == certificateID {
+		names = append(names, "HTTPS of the management listener")
+	}
+	if s.Settings.PublicWeb.CertificateID == certificateID {
+		names = append(names, "the public web listener")
 	}
 	return names
 }

@@ -3,10 +3,8 @@ package config
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"maps"
-	"net/netip"
 	"slices"
 	"strings"
 
@@ -81,8 +79,8 @@ func (s *Service) validateWhole(ctx context.Context, base, next *Snapshot, c Cha
 			continue
 		}
 		part, warn, err := s.validateInPlace(ctx, next, e)
-		if l, isListener := e.Value.(policy.Listener); err == nil && isListener && !c.unbound && len(part)+len(values[i]) == 0 {
-			err = s.checkSocket(ctx, &part, base, l)
+		if err == nil && !c.unbound && len(part)+len(values[i]) == 0 {
+			err = s.checkSockets(ctx, &part, base, e.Value)
 		}
 		if err != nil {
 			return nil, cmp.Or(faults.Err(), err)
@@ -98,7 +96,7 @@ func (s *Service) validateInPlace(ctx context.Context, next *Snapshot, e Edit) (
 	case nil:
 		return nil, nil, checkDeletion(next, e)
 	case policy.Listener:
-		faults = checkListener(next, v)
+		faults = checkAddresses(next, v)
 		warnings, err = s.checkCertificate(ctx, &faults, "/certificate_id", v.CertificateID)
 		if v.CertificateID == "" {
 			warnings = nil // the active one; that is the master switch's business
@@ -117,14 +115,18 @@ func (s *Service) validateInPlace(ctx context.Context, next *Snapshot, e Edit) (
 		faults, warnings = checkRoute(next, v), v.Warnings()
 	case policy.ServerProfile:
 		faults, warnings = checkServerProfile(next, v), v.Warnings()
-	case policy.CoreProfile:
-		warnings = v.Warnings()
 	case policy.InspectionSettings:
 		faults, warnings = checkInspection(next, v), v.Warnings()
 	case policy.STARTTLSEntry:
 		faults = checkLists(next, e.Kind, v)
 	case policy.AlertRecipient:
 		warnings = v.Warnings()
+	case policy.PublicWebSettings:
+		faults = checkAddresses(next, v)
+		warnings, err = s.checkCertificate(ctx, &faults, "/certificate_id", v.CertificateID)
+	case policy.ManagementSettings:
+		faults = checkAddresses(next, v)
+		warnings, err = s.checkCertificate(ctx, &faults, "/certificate_id", v.CertificateID)
 	case policy.TLSSettings:
 		if v.Enabled {
 			// B1: switching on needs a usable active certificate.
@@ -162,9 +164,6 @@ func checkDeletion(next *Snapshot, e Edit) error {
 	if e.Kind == KindServerProfile {
 		return checkProfileUnused(next, e.Key)
 	}
-	if e.Kind == KindCoreProfile && next.Settings.Inspection.Profile == e.Key {
-		return domain.E(domain.Conflict, "core profile %q is used by the inspection settings", e.Key)
-	}
 	if e.Kind != KindMailFlowPolicy {
 		return nil
 	}
@@ -176,48 +175,6 @@ func checkDeletion(next *Snapshot, e Edit) error {
 		}
 	}
 	return nil
-}
-
-// checkSocket adds the faults of a listener whose address cannot be opened. One
-// that stays where it was has its socket, or is being tried, already.
-func (s *Service) checkSocket(ctx context.Context, f *domain.Faults, base *Snapshot, l policy.Listener) error {
-	if before, exists := base.listeners[l.Name]; exists && before.AddrPort() == l.AddrPort() {
-		return nil
-	}
-	err := s.sockets.CheckBindable(ctx, l)
-	if known, ok := errors.AsType[*domain.Error](err); ok && known.Kind == domain.Invalid {
-		f.Merge("", known.Faults)
-		return nil
-	}
-	return domain.Wrap(err, "try the address of listener %q", l.Name)
-}
-
-func checkListener(next *Snapshot, l policy.Listener) (f domain.Faults) {
-	for _, other := range next.listeners {
-		if other.Name == l.Name || other.Port != l.Port || l.Port == 0 {
-			continue
-		}
-		if overlap(other.Address, l.Address) {
-			f.Add("/port", "%d is taken by listener %q on %s", l.Port, other.Name, other.AddrPort())
-		}
-	}
-	return f
-}
-
-// overlap reports whether two addresses cannot have the same port: an address
-// that is empty or unspecified (0.0.0.0, ::) means all, of both families.
-func overlap(one, other string) bool {
-	a, b := parseAddr(one), parseAddr(other)
-	return a == b || a.IsUnspecified() || b.IsUnspecified()
-}
-
-// parseAddr reads the address of a listener; the empty one is unspecified.
-func parseAddr(s string) netip.Addr {
-	addr, err := netip.ParseAddr(s)
-	if err != nil {
-		return netip.IPv6Unspecified()
-	}
-	return addr.Unmap()
 }
 
 func checkAccess(next *Snapshot, t policy.HostAccessTable) (faults, warnings domain.Faults) {
@@ -263,8 +220,8 @@ func warnClientCertificates(next *Snapshot, p policy.FlowParameters) (f domain.F
 
 // checkInspection holds the inspection settings against the profiles there are.
 func checkInspection(next *Snapshot, s policy.InspectionSettings) (f domain.Faults) {
-	if _, ok := next.cores[s.Profile]; !ok && s.Profile != "" {
-		f.Add("/profile", "there is no core profile %q: make it first", s.Profile)
+	if s.Profile != "" {
+		checkReference(&f, next, "/profile", s.Profile, policy.ServerCore)
 	}
 	return f
 }

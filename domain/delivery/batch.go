@@ -62,6 +62,8 @@ type Change struct {
 	Action   Action
 	Messages []MessageID
 	At       time.Time
+	// HeldReason is for the messages that the action holds.
+	HeldReason string
 }
 
 // Written is what the store made of a batch.

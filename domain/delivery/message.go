@@ -114,6 +114,9 @@ type Envelope struct {
 	Revision int64
 	// Held keeps the message from being tried until it is released (B76).
 	Held bool
+	// HeldReason says why it is held, as [HeldByFilters] and [HeldBy] do; empty
+	// where it is not, or where it was held before reasons were kept.
+	HeldReason string
 	// DelayNoticeSent says that the sender was told of the delay (B75).
 	DelayNoticeSent bool
 }

@@ -9,7 +9,7 @@ import (
 	"postern/domain/mailaddr"
 )
 
-// AlertSettings say how alerts leave the gateway (B62).
+// AlertSettings say how alerts leave the gateway, and when some are raised (B62).
 type AlertSettings struct {
 	// From is the sender of alert mail; unset, it is postern at our own host
 	// name.
@@ -20,6 +20,8 @@ type AlertSettings struct {
 	// AllowPrivateWebhooks lets webhooks lead to addresses of this machine and
 	// of private networks.
 	AllowPrivateWebhooks bool `json:"allow_private_webhooks"`
+	// PlaintextShare says how much mail may go in clear before it is an alert.
+	PlaintextShare PlaintextShare `json:"plaintext_share"`
 }
 
 // Validate reports every broken rule of the settings.
@@ -30,6 +32,7 @@ func (s AlertSettings) Validate() (f domain.Faults) {
 	if _, ok := s.NextHop(); !ok && s.SmartHost != "" {
 		f.Add("/smart_host", "%.100q is no host with a port: write mail.example.com:587 or [::1]:25", s.SmartHost)
 	}
+	s.PlaintextShare.validate(&f)
 	return f
 }
 

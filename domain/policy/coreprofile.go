@@ -12,36 +12,14 @@ import (
 	"postern/domain/mailaddr"
 )
 
-// CoreProfile is a MetaDefender Core, or several that stand in for each other,
-// with all that is needed to ask about content (B32, B34).
-type CoreProfile struct {
-	Name string `json:"name"`
-	// URIs are where the REST interface begins, as https://core.example:8008, in
-	// order.
-	URIs       []string         `json:"uris"`
-	Preference ServerPreference `json:"preference,omitempty"`
-	// Verify says that the peer's certificate must be trusted; nil means yes.
-	Verify *bool `json:"verify,omitempty"`
-	// APIKeyID refers to the sealed API key: the document never holds it. Empty:
-	// the Core asks for none.
-	APIKeyID string `json:"api_key_id,omitempty"`
-	// AllowUnverified lets the API key go to a peer that is not verified.
-	AllowUnverified bool `json:"allow_credentials_over_unverified_tls,omitempty"`
-	// ClientCertificate shows our active certificate where the peer asks for one.
-	ClientCertificate bool `json:"client_certificate,omitempty"`
-	// Rule names the Core's workflow rule; empty lets the Core choose.
-	Rule string `json:"rule,omitempty"`
-	// TimeoutSeconds bounds one inspection from end to end, all URIs together; 0
-	// means 60.
-	TimeoutSeconds int    `json:"timeout_seconds,omitempty"`
-	Description    string `json:"description,omitempty"`
-}
+// CoreProfile is a server profile of type core as content inspection reads it: a
+// MetaDefender Core, or several that stand in for each other (B32, B34).
+type CoreProfile ServerProfile
 
-// Bounds of a profile. An inspection happens while a client waits for the reply
+// Bounds of a profile of type core. An inspection happens while a client waits for the reply
 // to its message: RFC 5321 §4.5.3.2.6 gives that ten minutes, and many clients
 // give it five.
 const (
-	maxCoreURIs           = 10
 	maxRuleOctets         = 255
 	maxAPIKeyOctets       = 255
 	defaultInspectionTime = 60 * time.Second
@@ -54,7 +32,7 @@ const (
 )
 
 // Verifies reports whether the peer's certificate must be trusted.
-func (p CoreProfile) Verifies() bool { return p.Verify == nil || *p.Verify }
+func (p CoreProfile) Verifies() bool { return ServerProfile(p).Verifies() }
 
 // Timeout returns how long one inspection may take.
 func (p CoreProfile) Timeout() time.Duration {
@@ -81,14 +59,8 @@ func (p CoreProfile) MaySendKey(u *url.URL) bool {
 	return u.Scheme == schemeHTTPS && p.Verifies() || p.AllowUnverified
 }
 
-// Validate reports every broken rule of the profile by itself.
-func (p CoreProfile) Validate() (f domain.Faults) {
-	checkName(&f, "/name", p.Name)
-	checkText(&f, "/description", p.Description)
-	checkOneOf(&f, "/preference", p.Preference, "", PreferFailover, PreferRoundRobin)
-	if len(p.URIs) == 0 || len(p.URIs) > maxCoreURIs {
-		f.Add("/uris", "must hold 1 to %d URIs", maxCoreURIs)
-	}
+// validate holds the profile to the rules of its type.
+func (p CoreProfile) validate() (f domain.Faults) {
 	exposed := false
 	for i, uri := range p.URIs {
 		u, err := parseCoreURI(uri)
@@ -118,8 +90,8 @@ func CheckAPIKey(pointer, key string) (f domain.Faults) {
 	return f
 }
 
-// Warnings names what is allowed and yet should be looked at.
-func (p CoreProfile) Warnings() (f domain.Faults) {
+// warnings names what is allowed and yet should be looked at.
+func (p CoreProfile) warnings() (f domain.Faults) {
 	if !p.Verifies() {
 		f.Add("/verify", "whoever answers at the address reads all mail and is taken at its word")
 	}

@@ -30,17 +30,20 @@ func TestCoreProfile(t *testing.T) { // B32, B34
 		{"key over https", CoreProfile{URIs: []string{"https://core.example"}, APIKeyID: "1"}, "", ""},
 		{"key over http", CoreProfile{URIs: []string{"https://core.example", "http://127.0.0.1"}, APIKeyID: "1"}, "/allow_credentials_over_unverified_tls", ""},
 		{"key unverified", CoreProfile{URIs: []string{"https://core.example"}, APIKeyID: "1", Verify: off}, "/allow_credentials_over_unverified_tls", "/verify"},
+		{"encryption of type smtp", CoreProfile{URIs: []string{"https://core.example"}, TransportEncryption: TransportNone}, "/transport_encryption", ""},
+		{"credentials of type smtp", CoreProfile{URIs: []string{"https://core.example"}, Username: "u", PasswordID: "1"}, "/username /password", ""},
 		{"key unverified, allowed", CoreProfile{URIs: []string{"https://core.example"}, APIKeyID: "1", Verify: off, AllowUnverified: true}, "", "/verify"},
 	}
 	for _, tt := range tests {
-		tt.profile.Name = "core"
+		tt.profile.Name, tt.profile.Type = "core", ServerCore
+		profile := ServerProfile(tt.profile)
 		var faults, warned []string
-		for _, f := range tt.profile.Validate() {
+		for _, f := range profile.Validate() {
 			if len(faults) == 0 || faults[len(faults)-1] != f.Pointer {
 				faults = append(faults, f.Pointer)
 			}
 		}
-		for _, f := range tt.profile.Warnings() {
+		for _, f := range profile.Warnings() {
 			warned = append(warned, f.Pointer)
 		}
 		if got := strings.Join(faults, " "); !strings.HasPrefix(got, tt.faults) || tt.faults == "" && got != "" {
@@ -54,7 +57,7 @@ func TestCoreProfile(t *testing.T) { // B32, B34
 
 // A password in a URI is not repeated in the fault that refuses it.
 func TestCoreProfileKeepsPasswordsOut(t *testing.T) {
-	p := CoreProfile{Name: "core", URIs: []string{"https://admin:hunter2@core.example", "https://admin:hunter2@core.example:x"}}
+	p := ServerProfile{Name: "core", Type: ServerCore, URIs: []string{"https://admin:hunter2@core.example", "https://admin:hunter2@core.example:x"}}
 	faults := p.Validate()
 	if len(faults) != 2 || strings.Contains(faults.Err().Error(), "hunter2") {
 		t.Errorf("%v", faults)

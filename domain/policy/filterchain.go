@@ -2,6 +2,7 @@ package policy
 
 import (
 	"regexp"
+	"slices"
 
 	"postern/domain/mailaddr"
 )
@@ -29,6 +30,16 @@ type FilterVerdict struct {
 	Added []HeaderField
 	// Rejection says that the message is refused; all else is void then.
 	Rejection *FilterRejection
+}
+
+// Holders names the filters that hold the message, in order.
+func (v FilterVerdict) Holders() (names []string) {
+	for _, m := range v.Matches {
+		if slices.ContainsFunc(m.Actions, func(a FilterAction) bool { return a.Action == ActionHold }) {
+			names = append(names, m.Filter)
+		}
+	}
+	return names
 }
 
 // FilterRejection is the refusal of a message by a filter.

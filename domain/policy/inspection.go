@@ -24,7 +24,7 @@ const (
 // they are accepted (B34).
 type InspectionSettings struct {
 	Enabled bool   `json:"enabled"`
-	Profile string `json:"profile"` // the core profile that is asked
+	Profile string `json:"profile"` // the server profile of type core that is asked
 	// MaxMessageBytes is the largest message that is inspected; 0 is no limit
 	// beside that of the listener.
 	MaxMessageBytes int64       `json:"max_message_bytes"`
@@ -42,7 +42,7 @@ func DefaultInspectionSettings() InspectionSettings {
 // profile exists is checked by domain/config.
 func (s InspectionSettings) Validate() (f domain.Faults) {
 	if s.Enabled && s.Profile == "" {
-		f.Add("/profile", "is required: the name of a core profile")
+		f.Add("/profile", "is required: the name of a server profile of type %s", ServerCore)
 	}
 	if s.MaxMessageBytes < 0 || s.MaxMessageBytes > 1<<30 {
 		f.Add("/max_message_bytes", "must be from 0 to %d", 1<<30)

@@ -17,6 +17,7 @@ type ServerType string
 // The types of server profile.
 const (
 	ServerSMTP ServerType = "smtp" // a next hop of routes
+	ServerCore ServerType = "core" // a MetaDefender Core that inspects content (B34)
 )
 
 // ServerPreference says in what order the URIs of a profile are used (B32).
@@ -40,24 +41,39 @@ const (
 	TransportSTARTTLSRequired TransportEncryption = "starttls_required"
 )
 
-// ServerProfile is a server with all that is needed to use it (B32).
+// ServerProfile is a server, or several that stand in for each other, with all
+// that is needed to use it (B32). Some fields belong to one type and must be
+// empty in a profile of another.
 type ServerProfile struct {
 	Name string     `json:"name"`
 	Type ServerType `json:"type"`
-	// URIs are smtp://host[:port] or smtps://host[:port], in order.
-	URIs                []string            `json:"uris"`
-	Preference          ServerPreference    `json:"preference,omitempty"`
+	// URIs are, in order, smtp://host[:port] or smtps://host[:port] for type smtp,
+	// and http://host[:port][/path] or https://host[:port][/path] for type core.
+	URIs       []string         `json:"uris"`
+	Preference ServerPreference `json:"preference,omitempty"`
+	// TransportEncryption is of type smtp.
 	TransportEncryption TransportEncryption `json:"transport_encryption,omitempty"`
 	// Verify says that the peer's certificate must be trusted; nil means yes.
-	Verify   *bool  `json:"verify,omitempty"`
-	Username string `json:"username,omitempty"` // empty: no credentials
-	// PasswordID refers to the sealed password: the document never holds it.
+	Verify *bool `json:"verify,omitempty"`
+	// Username is of type smtp; empty: no credentials.
+	Username string `json:"username,omitempty"`
+	// PasswordID, of type smtp, refers to the sealed password: the document never
+	// holds it.
 	PasswordID string `json:"password_id,omitempty"`
-	// AllowUnverified lets credentials go over TLS whose peer is not verified.
+	// APIKeyID, of type core, refers to the sealed API key in the same way. Empty:
+	// the Core asks for none.
+	APIKeyID string `json:"api_key_id,omitempty"`
+	// AllowUnverified lets credentials go to a peer that is not verified.
 	AllowUnverified bool `json:"allow_credentials_over_unverified_tls,omitempty"`
 	// ClientCertificate shows our active certificate where the peer asks for one.
-	ClientCertificate bool   `json:"client_certificate,omitempty"`
-	Description       string `json:"description,omitempty"`
+	ClientCertificate bool `json:"client_certificate,omitempty"`
+	// Rule, of type core, names the Core's workflow rule; empty lets the Core
+	// choose.
+	Rule string `json:"rule,omitempty"`
+	// TimeoutSeconds, of type core, bounds one inspection from end to end, all URIs
+	// together; 0 means 60.
+	TimeoutSeconds int    `json:"timeout_seconds,omitempty"`
+	Description    string `json:"description,omitempty"`
 }
 
 // Bounds of a profile.
@@ -69,7 +85,7 @@ const (
 // Verifies reports whether the peer's certificate must be trusted.
 func (p ServerProfile) Verifies() bool { return p.Verify == nil || *p.Verify }
 
-// HasCredentials reports whether a session authenticates.
+// HasCredentials reports whether an SMTP session authenticates.
 func (p ServerProfile) HasCredentials() bool { return p.Username != "" }
 
 // Validate reports every broken rule of the profile by itself.
@@ -83,8 +99,34 @@ func (p ServerProfile) Validate() (f domain.Faults) {
 	switch p.Type {
 	case ServerSMTP:
 		f.Merge("", p.validateSMTP())
+	case ServerCore:
+		f.Merge("", CoreProfile(p).validate())
 	default:
-		checkOneOf(&f, "/type", p.Type, ServerSMTP)
+		checkOneOf(&f, "/type", p.Type, ServerSMTP, ServerCore)
+		return f
+	}
+	f.Merge("", p.validateOwnership())
+	return f
+}
+
+// validateOwnership refuses what belongs to profiles of another type: it would do
+// nothing, and whoever wrote it expects that it does.
+func (p ServerProfile) validateOwnership() (f domain.Faults) {
+	for _, field := range []struct {
+		pointer string
+		set     bool
+		owner   ServerType
+	}{
+		{"/transport_encryption", p.TransportEncryption != TransportUnset, ServerSMTP},
+		{"/username", p.Username != "", ServerSMTP},
+		{"/password", p.PasswordID != "", ServerSMTP},
+		{"/api_key", p.APIKeyID != "", ServerCore},
+		{"/rule", p.Rule != "", ServerCore},
+		{"/timeout_seconds", p.TimeoutSeconds != 0, ServerCore},
+	} {
+		if field.set && field.owner != p.Type {
+			f.Add(field.pointer, "belongs to profiles of type %s: leave it out in one of type %s", field.owner, p.Type)
+		}
 	}
 	return f
 }
@@ -143,7 +185,10 @@ func (p ServerProfile) validateCredentials(clear bool) (f domain.Faults) {
 
 // Warnings names what is allowed and yet should be looked at.
 func (p ServerProfile) Warnings() (f domain.Faults) {
-	if p.Type == ServerSMTP && !p.Verifies() {
+	if p.Type == ServerCore {
+		return CoreProfile(p).warnings()
+	}
+	if !p.Verifies() {
 		f.Add("/verify", "whoever answers at the address is taken for the server")
 	}
 	if p.HasCredentials() && p.TransportEncryption == TransportSTARTTLSOptional {
@@ -169,7 +214,8 @@ const (
 	defaultSMTPSPort = 465
 )
 
-// Endpoints returns the URIs taken apart, in order; none where Validate objects.
+// Endpoints returns the URIs of a profile of type smtp taken apart, in order; none
+// where Validate objects.
 func (p ServerProfile) Endpoints() []ServerEndpoint {
 	var list []ServerEndpoint
 	for _, uri := range p.URIs {

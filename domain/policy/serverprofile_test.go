@@ -55,6 +55,9 @@ func TestServerProfileRules(t *testing.T) {
 		{"no username", func(p *ServerProfile) { p.Username = "" }, "/username is required with a password"},
 		{"username with a line break", func(p *ServerProfile) { p.Username = "a\r\nb" }, "/username must have at most 255 octets"},
 		{"type", func(p *ServerProfile) { p.Type = "pop3" }, `/type "pop3" is unknown`},
+		{"API key", func(p *ServerProfile) { p.APIKeyID = "1" }, "/api_key belongs to profiles of type core: leave it out in one of type smtp"},
+		{"rule", func(p *ServerProfile) { p.Rule = "Email" }, "/rule belongs to profiles of type core"},
+		{"time", func(p *ServerProfile) { p.TimeoutSeconds = 60 }, "/timeout_seconds belongs to profiles of type core"},
 		{"preference", func(p *ServerProfile) { p.Preference = "random" }, `/preference "random" is unknown`},
 		{"name", func(p *ServerProfile) { p.Name = "a/b" }, "/name may hold letters"},
 	}

@@ -113,4 +113,7 @@ type Settings struct {
 	RequireTLS RequireTLSSettings
 
 	Inspection InspectionSettings
+
+	PublicWeb  PublicWebSettings
+	Management ManagementSettings
 }

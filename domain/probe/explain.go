@@ -98,7 +98,11 @@ type Client struct {
 	Listener string
 	Address  string
 	Revision int64
-	// Names are the forward-confirmed names; NamesProblem why there are none.
+	// NamesLookedUp says that an entry is a host name, so that the client's names
+	// are looked up: else they bear on nothing (B13).
+	NamesLookedUp bool
+	// Names are the forward-confirmed names; NamesProblem is why there are none
+	// although the client may have some, or why there may be more.
 	Names        []string
 	NamesProblem string
 	// Groups are the sender groups that match, in order; the last one decides

@@ -132,6 +132,15 @@ func (r *Recorder) Report(ctx context.Context, q Query, limit int) (Report, erro
 	return Report{Totals: totals, Items: items.items, More: items.more}, err
 }
 
+// Totals sums everything that the query is about, by direction, whatever it is
+// grouped by.
+func (r *Recorder) Totals(ctx context.Context, q Query) ([]Summary, error) {
+	if err := r.Flush(ctx); err != nil {
+		return nil, err
+	}
+	return r.totals(ctx, q)
+}
+
 // totals sums everything that the query is about, by direction.
 func (r *Recorder) totals(ctx context.Context, q Query) ([]Summary, error) {
 	q.GroupBy, q.After = ByNothing, Place{}

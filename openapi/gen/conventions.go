@@ -67,6 +67,12 @@ var shapes = map[string]shape{
 		headers:  []string{"ETag"},
 		failures: []int{408, 413, 415, 422},
 	},
+	// A PUT that makes or replaces what is no configuration.
+	"put": {
+		parameters: []string{"IfMatch", "IfNoneMatch"},
+		headers:    []string{"ETag"},
+		failures:   []int{408, 412, 413, 415, 422},
+	},
 	// Acts on certificates, which are committed outside the configuration.
 	"activate": {
 		parameters: []string{"Wait", "IfMatch"},
@@ -192,7 +198,7 @@ func finishGoodReply(r *openapi3.Response, code int, s shape) {
 		r.Description = ptr("Done")
 	}
 	headers := slices.Concat(everyHeader, s.headers)
-	if code == http.StatusCreated {
+	if code == http.StatusCreated || code == http.StatusAccepted {
 		headers = append(headers, "Location")
 	}
 	if r.Headers == nil {

@@ -76,7 +76,7 @@ func exampleOperation(o *openapi3.Operation, examples map[string]any, folder str
 }
 
 // textFiles are the names' ends of examples that are no JSON.
-var textFiles = map[string]string{"text/csv": ".csv", "image/svg+xml": ".svg"}
+var textFiles = map[string]string{"text/csv": ".csv", "image/svg+xml": ".svg", "text/event-stream": ".txt"}
 
 // exampleTexts gives media types that are no JSON the file named after the
 // operation.

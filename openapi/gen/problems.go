@@ -17,6 +17,7 @@ var problemExamples = map[int]problemExample{
 	406: {"not-acceptable", "Not acceptable", "this resource is available as application/json only", "", ""},
 	408: {"timeout", "The request took too long", "the body did not arrive within 30s", "", ""},
 	409: {"conflict", "Conflict", "it is in use by a listener", "", ""},
+	410: {"gone", "No longer kept", "events up to 4711 are forgotten; go on after 4711", "", ""},
 	412: {"stale", "Precondition failed", "it changed since it was read", "", ""},
 	413: {"too-large", "The body is too large", "the limit is 1048576 octets", "", ""},
 	415: {"unsupported-media-type", "Unsupported media type", "set Content-Type to application/json", "", ""},

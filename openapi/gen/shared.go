@@ -51,7 +51,7 @@ func sharedHeaders() openapi3.Headers {
 		"Activation-Committed": {number, "The activation that the request made."},
 		"ETag":                 {text, "The strong entity tag of the object as it is now, for If-Match and If-None-Match."},
 		"Link":                 {text, `The next page, rel="next"; absent on the last one.`},
-		"Location":             {text, "Where the new object is."},
+		"Location":             {text, "Where the new object, or the job, is."},
 		"RateLimit":            {text, "How many requests the caller may send at once now."},
 		"RateLimit-Policy":     {text, "The rate that every caller has: its quota, and the seconds in which it is given back."},
 		"Retry-After":          {number, "How many seconds to wait before trying again."},

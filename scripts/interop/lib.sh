@@ -108,6 +108,31 @@ trap clean_up EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM
 
+# --- clients in other languages ----------------------------------------------
+
+# relay_verdicts counts what a client of another language found.
+relay_verdicts() {
+	local verdict text
+	while read -r verdict text; do
+		case $verdict in
+		ok) ok "$text" ;;
+		FAIL) fail "$text" ;;
+		*) say "$verdict $text" ;;
+		esac
+	done
+}
+
+# run_client TEXT COMMAND: its verdicts, and whether it came to its end.
+run_client() {
+	local status=0
+	"$2" >"$work/verdicts" 2>"$work/client.err" || status=$?
+	relay_verdicts <"$work/verdicts"
+	if ((status != 0)); then
+		fail "$1 comes to its end"
+		tail -n 5 "$work/client.err" | sed 's/^/        /'
+	fi
+}
+
 # --- strangers --------------------------------------------------------------
 
 # need COMMAND PACKAGE: installs a Debian package unless the command is there.

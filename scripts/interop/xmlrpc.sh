@@ -26,18 +26,6 @@ certificates() {
 	) >"$work/openssl.log" 2>&1
 }
 
-# relay_verdicts counts what a client of another language found.
-relay_verdicts() {
-	local verdict text
-	while read -r verdict text; do
-		case $verdict in
-		ok) ok "$text" ;;
-		FAIL) fail "$text" ;;
-		*) say "$verdict $text" ;;
-		esac
-	done
-}
-
 python_client() {
 	python3 "$root/scripts/interop/xmlrpc_client.py" --url "http://127.0.0.1:$api_port/RPC2" \
 		--smtp "127.0.0.1:$private_port" --token-file "$work/token" --certificate "$work/leaf.pem" \
@@ -45,17 +33,6 @@ python_client() {
 }
 
 perl_client() { perl "$root/scripts/interop/xmlrpc_client.pl" "http://127.0.0.1:$api_port/RPC2" "$work/token"; }
-
-# run_client TEXT COMMAND: its verdicts, and whether it came to its end.
-run_client() {
-	local status=0
-	"$2" >"$work/verdicts" 2>"$work/client.err" || status=$?
-	relay_verdicts <"$work/verdicts"
-	if ((status != 0)); then
-		fail "$1 comes to its end"
-		tail -n 5 "$work/client.err" | sed 's/^/        /'
-	fi
-}
 
 certificates
 start_gateway

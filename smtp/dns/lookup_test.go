@@ -1,6 +1,7 @@
 package dns_test
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"testing"
@@ -79,6 +80,7 @@ func TestConfirmedNames(t *testing.T) {
 	d.AddA("mail.example.com", "192.0.2.3")
 	d.Fail("bogus.example.com", "A", smtptest.ServFail)
 	d.Fail(smtptest.ReverseName(t, "192.0.2.4"), "PTR", smtptest.ServFail)
+	d.AddPTR("192.0.2.6", "other.example.com", "gone.example.com")
 	for i := range 30 {
 		name := fmt.Sprintf("host%d.example.com", i)
 		d.AddPTR("192.0.2.5", name)
@@ -96,6 +98,7 @@ func TestConfirmedNames(t *testing.T) {
 		{"2001:db8::2", nil, false},
 		{"192.0.2.3", []mailaddr.DomainName{"mail.example.com"}, true},
 		{"192.0.2.4", nil, true},
+		{"192.0.2.6", nil, true},
 	}
 	r := newResolver(t, dns.Config{}, d)
 	for _, test := range tests {
@@ -111,6 +114,11 @@ func TestConfirmedNames(t *testing.T) {
 	got, err := r.ConfirmedNames(t.Context(), netip.MustParseAddr("192.0.2.5"))
 	if err != nil || len(got) != 10 {
 		t.Errorf("got %d names, %v, want the first 10", len(got), err)
+	}
+	_, err = r.ConfirmedNames(t.Context(), netip.MustParseAddr("192.0.2.6"))
+	const claimed = "none of the PTR names leads back to 192.0.2.6: other.example.com, gone.example.com"
+	if unconfirmed, ok := errors.AsType[*dns.UnconfirmedError](err); !ok || unconfirmed.Error() != claimed {
+		t.Errorf("error %v for names that are claimed only", err)
 	}
 	if _, err := r.ConfirmedNames(t.Context(), netip.Addr{}); dns.ClassOf(err) != dns.Failed || err == nil {
 		t.Errorf("error %v for no address", err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 
 	mdns "github.com/miekg/dns"
@@ -52,7 +53,8 @@ const maxConfirmed = 10
 // ConfirmedNames returns the forward-confirmed names of an address (B13): names
 // of its PTR records that have this address in turn. At most the first ten are
 // looked at. Where a look-up fails the names confirmed all the same are returned
-// with the error; no names and no error means that the address has none.
+// with the error. An address with names of which none leads back to it has an
+// [*UnconfirmedError]; no names and no error means that it has no names at all.
 func (r *Resolver) ConfirmedNames(ctx context.Context, addr netip.Addr) ([]mailaddr.DomainName, error) {
 	addr = addr.Unmap().WithZone("")
 	reverse, err := r.LookupPTR(ctx, addr)
@@ -73,7 +75,26 @@ func (r *Resolver) ConfirmedNames(ctx context.Context, addr netip.Addr) ([]maila
 			result = append(result, name)
 		}
 	}
-	return result, errors.Join(failures...)
+	if err := errors.Join(failures...); err != nil || len(result) > 0 || len(names) == 0 {
+		return result, err
+	}
+	return nil, &UnconfirmedError{Addr: addr, Names: names}
+}
+
+// UnconfirmedError says that an address has PTR records, and none of the names in
+// them leads back to it: whoever wrote them could have claimed any name (B13).
+type UnconfirmedError struct {
+	Addr  netip.Addr
+	Names []mailaddr.DomainName // those that were looked at
+}
+
+// Error names what was claimed.
+func (e *UnconfirmedError) Error() string {
+	claimed := make([]string, len(e.Names))
+	for i, name := range e.Names {
+		claimed[i] = name.String()
+	}
+	return fmt.Sprintf("none of the PTR names leads back to %s: %s", e.Addr, strings.Join(claimed, ", "))
 }
 
 // hasAddr reports whether a host has the address.

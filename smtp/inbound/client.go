@@ -154,8 +154,12 @@ func (c *client) lookUpNames() {
 	c.names = names
 }
 
+// needsNames reports whether any entry that a client is held against is a host
+// name.
+func (h *Handler) needsNames() bool { return h.access.NeedsNames() || h.snapshot.ExemptsNames() }
+
 func (h *Handler) confirmedNames(addr netip.Addr) ([]mailaddr.DomainName, error) {
-	if !h.access.NeedsNames() && !h.snapshot.ExemptsNames() {
+	if !h.needsNames() {
 		return nil, nil
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), nameTimeout)

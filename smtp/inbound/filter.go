@@ -24,7 +24,9 @@ func (s *session) filter(body delivery.BodyWriter, check *content) error {
 	if v.Rejection != nil {
 		return s.refused(reply.ContentRefused(v.Rejection.Text))
 	}
-	t.envelope.Held = v.Hold
+	if v.Hold {
+		t.envelope.Held, t.envelope.HeldReason = true, delivery.HeldByFilters(v.Holders())
+	}
 	t.flag(v.RequireTLS)
 	if len(v.Added) == 0 {
 		return nil

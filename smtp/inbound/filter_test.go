@@ -91,11 +91,14 @@ func TestFiltersActOnWhatIsQueued(t *testing.T) { // B55, B59
 	if got, want := body(t, m), "X-Class: secret\r\nX-Large: yes\r\n"+content; got != want {
 		t.Errorf("content %q, want %q", got, want)
 	}
+	if m.HeldReason != `content filter "mark"` {
+		t.Errorf("held %s", m.HeldReason)
+	}
 	if !m.Held || m.RequireTLS || m.Size != m.Body.Size() {
 		t.Errorf("held %t, envelope flag %t, size %d of %d", m.Held, m.RequireTLS, m.Size, m.Body.Size())
 	}
 	m = g.sendTo(t, "Subject: hi\r\n\r\n", "shop@example.com")
-	if m.Held || flags(m) != nil || body(t, m) != "Subject: hi\r\n\r\n" {
+	if m.Held || m.HeldReason != "" || flags(m) != nil || body(t, m) != "Subject: hi\r\n\r\n" {
 		t.Errorf("held %t, flags %v, content %q", m.Held, flags(m), body(t, m))
 	}
 	smtptest.Eventually(t, g.current.Load().Idle, "the connections are over")

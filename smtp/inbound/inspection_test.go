@@ -49,7 +49,9 @@ func inspecting(t *testing.T) (*gateway, *fakeInspector) {
 	settings := policy.DefaultInspectionSettings()
 	settings.Enabled, settings.Profile = true, "core"
 	s.edits = append(s.edits,
-		config.Edit{Kind: config.KindCoreProfile, Key: "core", Value: policy.CoreProfile{Name: "core", URIs: []string{"https://core.example"}}},
+		config.Edit{Kind: config.KindServerProfile, Key: "core", Value: policy.ServerProfile{
+			Name: "core", Type: policy.ServerCore, URIs: []string{"https://core.example"},
+		}},
 		config.Edit{Kind: config.KindSettings, Key: config.SectionInspection, Value: settings})
 	inspector := newFakeInspector()
 	s.inspector = inspector

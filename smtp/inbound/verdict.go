@@ -63,7 +63,7 @@ func (h *Handler) Explain(addr netip.Addr) probe.Client {
 	e := probe.Client{
 		Listener: h.listener.Name, Address: addr.String(), Revision: h.snapshot.Revision,
 		Policy: v.policy, Exemption: v.exemption, OffersSTARTTLS: v.offerTLS, RequiresTLS: v.requireTLS,
-		Certificate: v.certificate,
+		Certificate: v.certificate, NamesLookedUp: h.needsNames(),
 	}
 	if entry, ok := h.proxyEntry(addr); ok {
 		e.Proxy = entry.String()

@@ -4,6 +4,7 @@ import (
 	"context"
 	"slices"
 
+	"postern/domain/config"
 	"postern/domain/delivery"
 	"postern/domain/mailaddr"
 	"postern/domain/policy"
@@ -16,7 +17,7 @@ import (
 // and connects to none (B71). What it says is what an attempt at that moment
 // would do.
 func (d *Deliverer) Explain(ctx context.Context, domain mailaddr.DomainName) probe.Destination {
-	return d.explain(ctx, new(delivery.Message), terminus{destination: destination{domain: domain}})
+	return d.explain(ctx, d.Snapshot(), new(delivery.Message), terminus{destination: destination{domain: domain}})
 }
 
 // maxExplained bounds the groups of a message that are explained: each costs
@@ -25,6 +26,7 @@ const maxExplained = 10
 
 // ExplainMessage explains the delivery to those recipients of the message that
 // are still to be tried, in the groups in which attempts would serve them (B29).
+// One snapshot decides about all of it.
 func (d *Deliverer) ExplainMessage(ctx context.Context, m *delivery.Message) []probe.MessageGroup {
 	var waiting []int
 	for i := range m.Recipients {
@@ -32,11 +34,12 @@ func (d *Deliverer) ExplainMessage(ctx context.Context, m *delivery.Message) []p
 			waiting = append(waiting, i)
 		}
 	}
+	snapshot := d.Snapshot()
 	var groups []probe.MessageGroup
-	for i, recipients := range d.Group(m, waiting) {
+	for i, recipients := range (grouping{snapshot, d.Now()}).of(m, waiting) {
 		group := probe.MessageGroup{Recipients: recipients}
 		if i < maxExplained {
-			e := d.explain(ctx, m, terminusOf(m, recipients[0]))
+			e := d.explain(ctx, snapshot, m, terminusOf(m, recipients[0]))
 			group.Destination = &e
 		}
 		groups = append(groups, group)
@@ -44,8 +47,8 @@ func (d *Deliverer) ExplainMessage(ctx context.Context, m *delivery.Message) []p
 	return groups
 }
 
-func (d *Deliverer) explain(ctx context.Context, m *delivery.Message, to terminus) probe.Destination {
-	a := d.rehearse(m, to)
+func (d *Deliverer) explain(ctx context.Context, snapshot *config.Snapshot, m *delivery.Message, to terminus) probe.Destination {
+	a := d.rehearse(snapshot, m, to)
 	e := probe.Destination{Domain: to.String(), Revision: a.snapshot.Revision, TLS: a.snapshot.Settings.TLS}
 	e.Control, _ = a.snapshot.Control(to.domain)
 	e.Origins = a.snapshot.ControlOrigins(to.domain)
@@ -71,8 +74,8 @@ func asksDNS(route *policy.Route) bool {
 }
 
 // rehearse makes an attempt that will never hand anything over.
-func (d *Deliverer) rehearse(m *delivery.Message, to terminus) *attempt {
-	a := &attempt{Deliverer: d, snapshot: d.Snapshot(), message: m, to: to.destination, requireTLS: to.requireTLS}
+func (d *Deliverer) rehearse(snapshot *config.Snapshot, m *delivery.Message, to terminus) *attempt {
+	a := &attempt{Deliverer: d, snapshot: snapshot, message: m, to: to.destination, requireTLS: to.requireTLS}
 	a.record.At, a.record.Decision.Domain = d.Now(), to.domain
 	return a
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"postern/domain/config"
 	"postern/domain/delivery"
 	"postern/domain/mailaddr"
 	"postern/domain/policy"
@@ -148,6 +149,26 @@ func TestExplainMessage(t *testing.T) {
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// A commit in the middle of an explanation does not split it: all of it is of one
+// revision.
+func TestExplainMessageIsOfOneRevision(t *testing.T) {
+	r := newRig(t)
+	current, asked := r.Deliverer.Snapshot, int64(0)
+	r.Deliverer.Snapshot = func() *config.Snapshot {
+		newer := *current()
+		asked++
+		newer.Revision += asked
+		return &newer
+	}
+	revisions := map[int64]bool{}
+	for _, g := range r.ExplainMessage(t.Context(), mail(t, body, "a@one.test", "b@two.test", "c@three.test")) {
+		revisions[g.Destination.Revision] = true
+	}
+	if len(revisions) != 1 {
+		t.Errorf("explained by %d revisions", len(revisions))
 	}
 }
 

@@ -34,17 +34,32 @@ func connectionOf(host string, t terms, state delivery.SessionTLS, f *failure) t
 }
 
 // resultOf is what became of TLS on a connection that is ready for mail, or that
-// failed. What fails before STARTTLS, or because we stop, says nothing about it.
+// failed. What fails before STARTTLS, or because we stop, says nothing about it;
+// what fails under TLS afterwards was encrypted all the same.
 func resultOf(state delivery.SessionTLS, f *failure) delivery.TLSResult {
 	switch {
-	case f == nil && state.Encrypted():
+	case f != nil && f.class == stopped:
+		return delivery.TLSUndecided
+	case f != nil && f.ofTLS(state):
+		return delivery.TLSFailed
+	case state.Encrypted():
 		return delivery.TLSSuccess
 	case f == nil:
 		return delivery.TLSClear
-	case f.class != stopped && (f.stage == delivery.StageSTARTTLS || f.stage == delivery.StageVerify):
-		return delivery.TLSFailed
 	}
 	return delivery.TLSUndecided
+}
+
+// ofTLS reports whether a connection failed for want of TLS. One that is in clear
+// fails at its credentials for no other reason (B32).
+func (f *failure) ofTLS(state delivery.SessionTLS) bool {
+	switch f.stage {
+	case delivery.StageSTARTTLS, delivery.StageVerify:
+		return true
+	case delivery.StageAuth:
+		return !state.Encrypted()
+	}
+	return false
 }
 
 // observeConnection counts a connection that this attempt has made.

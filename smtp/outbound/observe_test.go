@@ -114,6 +114,37 @@ func TestObserverIsToldOfEveryConnection(t *testing.T) {
 	}
 }
 
+// B66, B68: a connection that fails behind TLS was encrypted, and one in clear
+// that gets no credentials has failed for want of TLS.
+func TestFailureAtCredentialsIsSortedByItsTLS(t *testing.T) {
+	profile := smarthost(policy.TransportSTARTTLSOptional, withCredentials)
+	wrong := smtptest.Auth{Mechanisms: "PLAIN", Username: "postern", Password: "another"}
+	for name, tt := range map[string]struct {
+		profile policy.ServerProfile
+		peer    smtptest.MXOptions
+		want    []string
+	}{
+		"wrong password": {profile, smtptest.MXOptions{Auth: wrong}, []string{
+			"connection example.com preferred success verified", "failure example.com 4.7.8",
+		}},
+		"no credentials in clear": {profile, smtptest.MXOptions{Auth: wrong, StartTLS: smtptest.StartTLSHidden}, []string{
+			"connection example.com preferred failed", "failure example.com 4.7.11",
+		}},
+		"implicit TLS and refused": {
+			smarthost("", implicit), smtptest.MXOptions{ImplicitTLS: true, Greeting: "421 4.3.2 not now"},
+			[]string{"connection example.com required success verified", "failure example.com 4.3.2"},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t, tt.profile, routeToProfile(t, "smarthost"))
+			told := r.watch()
+			r.relay(tt.peer)
+			r.send("b@example.com")
+			told.want(t, tt.want...)
+		})
+	}
+}
+
 // A reused connection is no new one; each message counts for its own domain.
 func TestObserverCountsMessagesOfReusedConnections(t *testing.T) {
 	r := newRig(t, control(t, "example.com", policy.TLSPreferred))

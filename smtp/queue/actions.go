@@ -10,7 +10,8 @@ import (
 // actionPage is how many messages an action changes in one transaction.
 const actionPage = 500
 
-// Act does the action to the messages and returns to how many (B76). Finished
+// Act does the action to the messages in the name of by, and returns to how many
+// (B76). Finished
 // and unknown messages are passed over, and so are those that the action changes
 // nothing about.
 //
@@ -18,7 +19,7 @@ const actionPage = 500
 // the action is done. To retry what is being tried changes nothing. Where the
 // context ends while attempts are waited for, nothing was done, and the error is
 // of kind Conflict.
-func (q *Queue) Act(ctx context.Context, action delivery.Action, ids ...delivery.MessageID) (int, error) {
+func (q *Queue) Act(ctx context.Context, by string, action delivery.Action, ids ...delivery.MessageID) (int, error) {
 	s := q.scheduler
 	if action == delivery.ActionRetry {
 		ids = s.untouched(ids)
@@ -29,7 +30,7 @@ func (q *Queue) Act(ctx context.Context, action delivery.Action, ids ...delivery
 		return 0, err
 	}
 	written, err := q.commit.write(ctx, delivery.Batch{
-		Changes: []delivery.Change{{Action: action, Messages: ids, At: s.clock.Now()}},
+		Changes: []delivery.Change{{Action: action, Messages: ids, At: s.clock.Now(), HeldReason: delivery.HeldBy(by)}},
 	})
 	if err != nil {
 		return 0, domain.Wrap(err, "%s messages", action)
@@ -40,14 +41,14 @@ func (q *Queue) Act(ctx context.Context, action delivery.Action, ids ...delivery
 
 // ActOnAll does the action to all unfinished messages that match, a page at a
 // time, and returns to how many.
-func (q *Queue) ActOnAll(ctx context.Context, action delivery.Action, f delivery.MessageFilter) (int, error) {
+func (q *Queue) ActOnAll(ctx context.Context, by string, action delivery.Action, f delivery.MessageFilter) (int, error) {
 	total, above := 0, delivery.MessageID(0)
 	for {
 		ids, err := q.deps.Archive.Select(ctx, f, above, actionPage)
 		if err != nil || len(ids) == 0 {
 			return total, domain.Wrap(err, "select messages")
 		}
-		changed, err := q.Act(ctx, action, ids...)
+		changed, err := q.Act(ctx, by, action, ids...)
 		total += changed
 		if err != nil {
 			return total, err

@@ -13,7 +13,7 @@ import (
 // act does an action and fails the test unless it changes so many messages.
 func (r *rig) act(action delivery.Action, want int, ids ...delivery.MessageID) {
 	r.t.Helper()
-	n, err := r.Act(context.Background(), action, ids...)
+	n, err := r.Act(context.Background(), "anna", action, ids...)
 	if err != nil || n != want {
 		r.t.Errorf("%s changed %d messages, want %d: %v", action, n, want, err)
 	}
@@ -53,6 +53,9 @@ func TestHoldTakesMailOutOfMemory(t *testing.T) {
 		}
 		id = r.send("ben@example.net")
 		r.act(delivery.ActionHold, 1, id)
+		if got := r.store.get(id).HeldReason; got != `request of "anna"` {
+			t.Errorf("held %s", got)
+		}
 		r.wait(4 * time.Hour)
 		r.wantTries(id, 0)
 		r.act(delivery.ActionRelease, 1, id)
@@ -112,7 +115,7 @@ func TestActionGivesUpWithItsCaller(t *testing.T) {
 		id := r.send("ben@example.net")
 		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
 		defer cancel()
-		if _, err := r.Act(ctx, delivery.ActionDelete, id); domain.KindOf(err) != domain.Conflict {
+		if _, err := r.Act(ctx, "anna", delivery.ActionDelete, id); domain.KindOf(err) != domain.Conflict {
 			t.Errorf("error is %v", err)
 		}
 		r.wait(time.Hour)
@@ -129,7 +132,7 @@ func TestActOnAll(t *testing.T) {
 		}
 		synctest.Wait()
 		r.peer.says(taken)
-		n, err := r.Queue.ActOnAll(context.Background(), delivery.ActionRetry, delivery.MessageFilter{})
+		n, err := r.Queue.ActOnAll(context.Background(), "anna", delivery.ActionRetry, delivery.MessageFilter{})
 		if err != nil || n != 2*actionPage+3 {
 			t.Errorf("%d changed, %v", n, err)
 		}

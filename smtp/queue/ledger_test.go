@@ -85,7 +85,7 @@ func (r *rig) meddle(step int, ids []delivery.MessageID) {
 		action, id := actions[rand.IntN(len(actions))], ids[rand.IntN(len(ids))]
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
-		_, err := r.Act(ctx, action, id)
+		_, err := r.Act(ctx, "anna", action, id)
 		if kind := domain.KindOf(err); err != nil && kind != domain.Unavailable && kind != domain.Conflict {
 			r.t.Error(err)
 		}
@@ -106,7 +106,7 @@ func (r *rig) meddle(step int, ids []delivery.MessageID) {
 // calmDown lets everything come to its end.
 func (r *rig) calmDown() {
 	r.t.Helper()
-	if _, err := r.ActOnAll(context.Background(), delivery.ActionRelease, delivery.MessageFilter{}); err != nil {
+	if _, err := r.ActOnAll(context.Background(), "anna", delivery.ActionRelease, delivery.MessageFilter{}); err != nil {
 		r.t.Error(err)
 	}
 	r.wait(10 * 24 * time.Hour)

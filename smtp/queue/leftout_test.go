@@ -92,7 +92,7 @@ func TestLeftOutRecipientsFollowAnAction(t *testing.T) {
 		r.peer.latency = time.Second
 		r.peer.butFirst()
 		id := r.send("a@one.example", "b@two.example")
-		if n, err := r.Act(context.Background(), delivery.ActionHold, id); n != 1 || err != nil {
+		if n, err := r.Act(context.Background(), "anna", delivery.ActionHold, id); n != 1 || err != nil {
 			t.Errorf("%d messages held, %v", n, err)
 		}
 		synctest.Wait()

@@ -110,7 +110,10 @@ func (s *memoryStore) change(c delivery.Change, waiting map[mailaddr.DomainName]
 		before := m.waiting()
 		switch c.Action {
 		case delivery.ActionHold, delivery.ActionRelease:
-			m.m.Held = c.Action == delivery.ActionHold
+			m.m.Held, m.m.HeldReason = c.Action == delivery.ActionHold, ""
+			if m.m.Held {
+				m.m.HeldReason = c.HeldReason
+			}
 		case delivery.ActionDelete:
 			m.finished = true
 		}

@@ -72,7 +72,7 @@ func TestKeyStaysHomeWithoutVerifiedTLS(t *testing.T) {
 	r := newRig(t)
 	core := smtptest.NewCore(t, smtptest.CoreOptions{})
 	profile := policy.CoreProfile{Name: "core", URIs: []string{core.URI()}, APIKeyID: "1"}
-	if len(profile.Validate()) == 0 {
+	if len(policy.ServerProfile(profile).Validate()) == 0 {
 		t.Error("the profile is valid")
 	}
 	if _, err := r.round(t.Context(), profile, "the-key", harmless()); err != nil {

@@ -70,14 +70,14 @@ func quickTiming() Timing {
 // installation where change leaves them.
 func (r *rig) use(p policy.CoreProfile, change ...func(*policy.InspectionSettings)) {
 	r.t.Helper()
-	p.Name = "core"
+	p.Name, p.Type = "core", policy.ServerCore
 	settings := policy.DefaultInspectionSettings()
 	settings.Enabled, settings.Profile = true, p.Name
 	for _, c := range change {
 		c(&settings)
 	}
 	configtest.Commit(r.t, r.config,
-		config.Edit{Kind: config.KindCoreProfile, Key: p.Name, Value: p},
+		config.Edit{Kind: config.KindServerProfile, Key: p.Name, Value: policy.ServerProfile(p)},
 		config.Edit{Kind: config.KindSettings, Key: config.SectionInspection, Value: settings})
 }
 

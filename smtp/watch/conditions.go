@@ -139,11 +139,11 @@ func Expiry(inUse InUse, now func() time.Time) Condition {
 	}}
 }
 
-// Tidy forgets old alerts now and then, until the context ends.
+// Tidy forgets what is old now and then, until the context ends.
 func Tidy(ctx context.Context, tidy func(context.Context) error, logger *slog.Logger) {
 	for {
 		if err := tidy(ctx); err != nil && ctx.Err() == nil {
-			logger.Error("alerts not tidied", slog.Any("error", err))
+			logger.Error("what is over not forgotten", slog.Any("error", err))
 		}
 		if !sleep(ctx, tidyInterval) {
 			return

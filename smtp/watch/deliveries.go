@@ -20,7 +20,8 @@ const maxPending = 1000
 const settle = time.Second
 
 // Deliveries raises an alert where TLS to a destination failed that requires it,
-// and resolves it when mail goes through (B28, B62).
+// and resolves it when mail goes through (B28, B62). It does the same for the
+// findings of others.
 type Deliveries struct {
 	alerts Alerts
 	logger *slog.Logger
@@ -55,11 +56,12 @@ func (d *Deliveries) Dropped() int64 { return d.dropped.Load() }
 // Settled takes note of what a settlement says of TLS. It waits for nobody.
 func (d *Deliveries) Settled(m *delivery.Message, s *delivery.Settlement) {
 	for _, f := range alert.FindTLS(s, m.Recipients) {
-		d.add(f)
+		d.Find(f)
 	}
 }
 
-func (d *Deliveries) add(f alert.Finding) {
+// Find takes note of a finding. It waits for nobody.
+func (d *Deliveries) Find(f alert.Finding) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	p, known := d.pending[f.Key]

@@ -1,10 +1,10 @@
 // Package watch turns what happens in the gateway into alerts (B62).
 //
-// There are two sorts of sources. Deliveries are told of every settlement and
-// must hold nobody up: they put what concerns TLS into a bounded table by key,
-// from which one goroutine raises and resolves. Conditions are looked at, when
-// something changed and now and then: what holds is raised, what no longer holds
-// is resolved.
+// There are two sorts of sources. Deliveries are told of every settlement, and
+// Partners of every outgoing connection, and must hold nobody up: what they find
+// of TLS goes into a bounded table by key, from which one goroutine raises and
+// resolves. Conditions are looked at, when something changed and now and then:
+// what holds is raised, what no longer holds is resolved.
 package watch
 
 import (

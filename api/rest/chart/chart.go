@@ -102,7 +102,7 @@ func (c Chart) legend(d *drawing) {
 	} {
 		d.printf(`<rect %s x="%d" y="44" width="14" height="14"/>`+"\n", entry.fill, x)
 		d.text(x+20, 56, "", entry.label)
-		x += 36 + 7*len(entry.label)
+		x += 116
 	}
 	d.text(width-right, 56, `class="small" text-anchor="end"`, "connections, by "+c.stepName()+", UTC")
 }
