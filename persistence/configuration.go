@@ -136,6 +136,9 @@ func (s *ConfigurationStore) Commit(ctx context.Context, base int64, r config.Re
 		if newest != base {
 			return domain.E(domain.Stale, "the newest revision is %d, not %d: read again and repeat the change", newest, base)
 		}
+		if err := settle(tx, r); err != nil {
+			return err
+		}
 		if err := insertRevision(tx, r); err != nil {
 			return err
 		}

@@ -189,7 +189,7 @@ func TestRevisionsAreListedNewestFirst(t *testing.T) {
 	}{
 		{0, 10, []int64{5, 4, 3, 2, 1}}, {0, 2, []int64{5, 4}}, {4, 2, []int64{3, 2}}, {1, 2, nil},
 	} {
-		list, err := s.Revisions(t.Context(), tc.before, tc.limit)
+		list, err := s.Revisions(t.Context(), config.RevisionQuery{Before: tc.before, Limit: tc.limit})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -126,7 +126,7 @@ func TestRollbackThroughTheStore(t *testing.T) {
 	}
 	first := configtest.Commit(t, s, requireTLS(t, "example.com"))
 	configtest.Commit(t, s, config.Edit{Kind: config.KindDestinationControl, Key: "example.com"}, requireTLS(t, "example.net"))
-	if _, err := s.Rollback(t.Context(), first.Revision, "ada", ""); err != nil {
+	if _, err := s.Rollback(t.Context(), first.Revision, config.Act{Author: "ada"}); err != nil {
 		t.Fatal(err)
 	}
 	var keys []string

@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"slices"
+	"strings"
 
 	"gorm.io/gorm"
 
@@ -14,16 +16,42 @@ import (
 var _ config.History = (*ConfigurationStore)(nil)
 
 type revisionRow struct {
-	Number  int64 `gorm:"primaryKey;autoIncrement:false"`
-	Author  string
-	Comment string
-	At      int64
+	Number       int64 `gorm:"primaryKey;autoIncrement:false"`
+	Author       string
+	Comment      string
+	At           int64
+	Draft        string
+	Confirmation string
+	ConfirmBy    *int64
+	SettledBy    string
+	RevertedIn   int64
+	Reverts      int64
 }
 
 func (revisionRow) TableName() string { return "revisions" }
 
+func revisionRowOf(r config.Revision) revisionRow {
+	row := revisionRow{
+		Number: r.Number, Author: r.Author, Comment: r.Comment, At: micros(r.At), Draft: r.Draft, Reverts: r.Reverts,
+	}
+	if c := r.Confirmation; c != nil {
+		row.Confirmation, row.ConfirmBy = string(c.State), optionalMicros(&c.By)
+		row.SettledBy, row.RevertedIn = c.SettledBy, c.RevertedIn
+	}
+	return row
+}
+
 func (r revisionRow) revision() config.Revision {
-	return config.Revision{Number: r.Number, Author: r.Author, Comment: r.Comment, At: moment(r.At)}
+	made := config.Revision{
+		Number: r.Number, Author: r.Author, Comment: r.Comment, At: moment(r.At), Draft: r.Draft, Reverts: r.Reverts,
+	}
+	if r.ConfirmBy != nil {
+		made.Confirmation = &config.Confirmation{
+			By: moment(*r.ConfirmBy), State: config.ConfirmationState(r.Confirmation),
+			SettledBy: r.SettledBy, RevertedIn: r.RevertedIn,
+		}
+	}
+	return made
 }
 
 type editRow struct {
@@ -60,7 +88,7 @@ func rawDocument(d *string) json.RawMessage {
 
 // insertRevision writes a revision with its edits.
 func insertRevision(tx *gorm.DB, r config.Revision) error {
-	row := revisionRow{Number: r.Number, Author: r.Author, Comment: r.Comment, At: micros(r.At)}
+	row := revisionRowOf(r)
 	if err := tx.Create(&row).Error; err != nil || len(r.Edits) == 0 {
 		return err
 	}
@@ -97,20 +125,81 @@ func (s *ConfigurationStore) Revision(ctx context.Context, number int64) (config
 }
 
 // Revisions is [config.History.Revisions].
-func (s *ConfigurationStore) Revisions(ctx context.Context, before int64, limit int) ([]config.Revision, error) {
+func (s *ConfigurationStore) Revisions(ctx context.Context, q config.RevisionQuery) ([]config.Revision, error) {
 	var rows []revisionRow
 	err := s.file.read(ctx, func(tx *gorm.DB) error {
-		query := tx.Order("number DESC").Limit(limit)
-		if before != 0 {
-			query = query.Where("number < ?", before)
-		}
-		return query.Find(&rows).Error
+		return selectRevisions(tx, q).Order("number DESC").Limit(q.Limit).Find(&rows).Error
 	})
 	list := make([]config.Revision, len(rows))
 	for i, r := range rows {
 		list[i] = r.revision()
 	}
 	return list, err
+}
+
+// selectRevisions adds the conditions of a query. Numbers and moments rise
+// together, so that a narrow time costs little.
+func selectRevisions(tx *gorm.DB, q config.RevisionQuery) *gorm.DB {
+	if q.Before != 0 {
+		tx = tx.Where("number < ?", q.Before)
+	}
+	if q.Author != "" {
+		tx = tx.Where("author = ?", q.Author)
+	}
+	if !q.Since.IsZero() {
+		tx = tx.Where("at >= ?", micros(q.Since))
+	}
+	if !q.Until.IsZero() {
+		tx = tx.Where("at < ?", micros(q.Until))
+	}
+	if q.Comment != "" {
+		tx = tx.Where(`LOWER(comment) LIKE LOWER(?) ESCAPE '\'`, "%"+likeLiteral.Replace(q.Comment)+"%")
+	}
+	if q.Confirmation != "" {
+		tx = tx.Where("confirmation = ?", string(q.Confirmation))
+	}
+	return selectEdited(tx, q.Kind, q.Key)
+}
+
+// likeLiteral takes the meaning off what LIKE understands.
+var likeLiteral = strings.NewReplacer(`\`, `\\`, `%`, `\%`, `_`, `\_`)
+
+// selectEdited keeps revisions that edited an item of the kind, with the key.
+func selectEdited(tx *gorm.DB, kind config.Kind, key string) *gorm.DB {
+	const edited = "EXISTS (SELECT 1 FROM edits WHERE edits.revision = revisions.number AND "
+	switch {
+	case kind != "" && key != "":
+		return tx.Where(edited+"edits.kind = ? AND edits.key = ?)", string(kind), key)
+	case kind != "":
+		return tx.Where(edited+"edits.kind = ?)", string(kind))
+	case key != "":
+		return tx.Where(edited+"edits.key = ?)", key)
+	}
+	return tx
+}
+
+// LastEdits is [config.History.LastEdits].
+func (s *ConfigurationStore) LastEdits(ctx context.Context, refs []config.Ref) (map[config.Ref]config.Revision, error) {
+	found := make(map[config.Ref]config.Revision, len(refs))
+	err := s.file.read(ctx, func(tx *gorm.DB) error {
+		for batch := range slices.Chunk(refs, refBatch) {
+			var rows []struct {
+				Made      revisionRow `gorm:"embedded"`
+				Kind, Key string
+			}
+			newest := tx.Table("edits").Select("kind, key, MAX(revision) AS newest").Where(inRefs(batch)).Group("kind, key")
+			err := tx.Table("revisions").Select("revisions.*, e.kind, e.key").
+				Joins("JOIN (?) AS e ON e.newest = revisions.number", newest).Scan(&rows).Error
+			if err != nil {
+				return err
+			}
+			for _, r := range rows {
+				found[config.Ref{Kind: config.Kind(r.Kind), Key: r.Key}] = r.Made.revision()
+			}
+		}
+		return nil
+	})
+	return found, err
 }
 
 // StateAt is [config.History.StateAt]. The first edit of an item after the

@@ -280,3 +280,18 @@ func (e *Engine) ExplainClient(listener string, addr netip.Addr) (probe.Client, 
 	}
 	return probe.Client{}, domain.E(domain.NotFound, "no listener %q serves", listener)
 }
+
+// ExplainClientUnder says the same by a configuration that does not run, such as
+// that of a draft.
+func (e *Engine) ExplainClientUnder(ctx context.Context, snapshot *config.Snapshot, listener string, addr netip.Addr) (probe.Client, error) {
+	l, ok := snapshot.Listener(listener)
+	if !ok {
+		return probe.Client{}, domain.E(domain.NotFound, "there is no listener %q", listener)
+	}
+	handler, err := inbound.NewHandler(ctx, e.inbound, snapshot, l)
+	if err != nil {
+		return probe.Client{}, domain.Wrap(err, "rehearse listener %q", listener)
+	}
+	defer handler.Retire() // it never serves
+	return handler.Explain(addr), nil
+}

@@ -277,6 +277,30 @@ func TestExplainClient(t *testing.T) {
 	}
 }
 
+func TestExplainClientUnder(t *testing.T) { // B71
+	e, service := newEngine(t, listener("one", 0))
+	e.Start(t.Context())
+	required := listener("two", 0)
+	required.Defaults.TLS = policy.ListenerTLSRequired
+	preview, err := service.Preview(t.Context(), config.Change{Edits: []config.Edit{
+		{Kind: config.KindListener, Key: "two", Value: required},
+		{Kind: config.KindSettings, Key: config.SectionTLS, Value: policy.TLSSettings{Enabled: true, MinVersion: 0x0303}},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	client := netip.MustParseAddr("192.0.2.1")
+	if got, err := e.ExplainClientUnder(t.Context(), preview.Snapshot, "two", client); err != nil || !got.RequiresTLS || got.Policy.Name != "ACCEPTED" {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if _, err := e.ExplainClient("two", client); domain.KindOf(err) != domain.NotFound {
+		t.Errorf("what was explained runs: %v", err)
+	}
+	if _, err := e.ExplainClientUnder(t.Context(), preview.Snapshot, "none", client); domain.KindOf(err) != domain.NotFound {
+		t.Errorf("unknown listener: %v", err)
+	}
+}
+
 type sunk struct{}
 
 func (*sunk) NewBody(delivery.MessageID) delivery.BodyWriter   { return nil }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"postern/domain"
 	"postern/domain/account"
 	"postern/domain/config"
 	"postern/domain/mailaddr"
@@ -31,6 +32,12 @@ type AlertRecipient struct {
 	SubjectPrefix string `json:"subject_prefix,omitempty" maxLength:"64"`
 	// Description is an administrator's own words.
 	Description string `json:"description,omitempty" maxLength:"1000"`
+	// Secret signs what is posted to a webhook, as for webhooks of events. It is write-only: it is sealed and never shown. A write without it keeps the one that is stored; an empty text removes it.
+	Secret *string `json:"secret,omitempty" format:"password" maxLength:"255"`
+	// SecretSet says that a secret is stored; it is not read in requests.
+	SecretSet bool `json:"secret_set,omitempty" readonly:"true"`
+
+	secretID string // of the sealed secret
 }
 
 func newAlertRecipients(a *API) resource[AlertRecipient] {
@@ -38,6 +45,7 @@ func newAlertRecipients(a *API) resource[AlertRecipient] {
 		api: a, kind: config.KindAlertRecipient, param: "name", key: nameKey,
 		read: readAlertRecipient,
 		show: func(v config.Value) AlertRecipient { return showAlertRecipient(v.(policy.AlertRecipient)) },
+		seal: sealAlertRecipient,
 	}
 }
 
@@ -48,13 +56,26 @@ func readAlertRecipient(key string, r AlertRecipient) config.Value {
 	return policy.AlertRecipient{
 		Name: r.Name, Channel: r.Kind, Address: r.Address, URL: r.URL, Types: r.Types, MinSeverity: r.MinSeverity,
 		Enabled: r.Enabled == nil || *r.Enabled, SubjectPrefix: r.SubjectPrefix, Description: r.Description,
+		SecretID: r.secretID,
 	}
+}
+
+// sealAlertRecipient puts the reference to the secret into the document. One that
+// is left out stays, unless the recipient became one of mail.
+func sealAlertRecipient(r AlertRecipient, current config.Value, keep keeper) (_ AlertRecipient, faults domain.Faults, err error) {
+	stored, _ := current.(policy.AlertRecipient)
+	if r.Kind == policy.ChannelMail {
+		stored.SecretID = ""
+	}
+	r.secretID, faults, err = sealWebhookSecret(r.Secret, stored.SecretID, keep)
+	r.Secret = nil
+	return r, faults, err
 }
 
 func showAlertRecipient(r policy.AlertRecipient) AlertRecipient {
 	return AlertRecipient{
 		Name: r.Name, Kind: r.Channel, Address: r.Address, URL: r.URL, Types: orEmpty(r.Types), MinSeverity: r.MinSeverity,
-		Enabled: &r.Enabled, SubjectPrefix: r.SubjectPrefix, Description: r.Description,
+		Enabled: &r.Enabled, SubjectPrefix: r.SubjectPrefix, Description: r.Description, SecretSet: r.SecretID != "",
 	}
 }
 

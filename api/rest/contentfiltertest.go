@@ -73,7 +73,9 @@ const maxTestRecipients = 1000
 //	@Tags			Receiving
 //	@Param			body	body		ContentFilterTest	true	"A message with its envelope"
 //	@Success		200		{object}	ContentFilterVerdict
+//	@Failure		409		{object}	Problem
 //	@Router			/content-filters/test [post]
+//	@x-draft		true
 //	@x-shape		"ask"
 //	@x-role			"operator"
 func (a *API) testContentFilters(c echo.Context) error {
@@ -81,7 +83,10 @@ func (a *API) testContentFilters(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	snapshot := a.snapshot()
+	snapshot, err := a.snapshotOf(c)
+	if err != nil {
+		return err
+	}
 	chain := snapshot.ContentFilters()
 	faults := test.validate()
 	if test.Filters != nil {

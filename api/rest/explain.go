@@ -7,6 +7,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"postern/domain/account"
+	"postern/domain/config"
 	"postern/domain/delivery"
 	"postern/domain/policy"
 	"postern/domain/probe"
@@ -130,7 +131,7 @@ type ClientExplanation struct {
 	MailFlowPolicy MailFlowPolicy `json:"mail_flow_policy" validate:"required"`
 	// OffersSTARTTLS is whether EHLO lists STARTTLS (B15).
 	OffersSTARTTLS bool `json:"offers_starttls"`
-	// RequiresTLS is whether commands get 530 before TLS (B15, B26).
+	// RequiresTLS is whether nothing is taken in clear: commands get 530 before TLS (B15, B26), and on smtps no session begins without.
 	RequiresTLS bool `json:"requires_tls"`
 	// ClientCertificate is what the handshake asks of the client: nothing, a valid certificate or none, or a valid one (B17).
 	ClientCertificate probe.CertificateDemand `json:"client_certificate" validate:"required" swaggertype:"string" enums:"not_requested,verified_if_shown,required"`
@@ -152,7 +153,7 @@ type MatchedGroup struct {
 	Action policy.FlowAction `json:"action" validate:"required" swaggertype:"string" enums:"accept,relay,reject,tcp_refuse,continue"`
 }
 
-var explainQuery = []string{"domain", "listener", "client", "message"}
+var explainQuery = []string{"domain", "listener", "client", "message", changeParam}
 
 func (a *API) explainOperations() []operation {
 	return []operation{
@@ -163,7 +164,7 @@ func (a *API) explainOperations() []operation {
 // explainTLS godoc
 //
 //	@Summary		Explain how mail to a domain would leave, how a client would be served, or what becomes of a message
-//	@Description	Asks about a recipient domain, or about a listener and the address of a client, or about a message. Look-ups are made; nothing is connected to.
+//	@Description	Asks about a recipient domain, or about a listener and the address of a client, or about a message. With change= it is a draft that would decide. Look-ups are made; nothing is connected to.
 //	@ID				explainTLS
 //	@Tags			Gateway
 //	@Param			domain		query		string	false	"Domain of a recipient"
@@ -172,19 +173,22 @@ func (a *API) explainOperations() []operation {
 //	@Param			message		query		string	false	"Queue id of a message"
 //	@Success		200			{object}	TLSExplanation
 //	@Failure		404			{object}	Problem
+//	@Failure		409			{object}	Problem
+//	@Failure		422			{object}	Problem
 //	@Router			/tls/explain [get]
+//	@x-draft		true
 //	@x-role			"viewer"
 func (a *API) explainTLS(c echo.Context) (err error) {
 	var shown TLSExplanation
 	switch askedWith(c, explainQuery) {
-	case "domain":
+	case "domain", "domain change":
 		shown.Destination, err = a.explainDestination(c)
-	case "listener client":
+	case "listener client", "listener client change":
 		shown.Client, err = a.explainConnection(c)
-	case "message":
+	case "message", "message change":
 		shown.Message, err = a.explainOneMessage(c)
 	default:
-		err = &malformedError{detail: "Ask either with domain, or with listener and client, or with message."}
+		err = &malformedError{detail: "Ask either with domain, or with listener and client, or with message; each also about a draft, with change."}
 	}
 	if err != nil {
 		return err
@@ -208,7 +212,11 @@ func (a *API) explainDestination(c echo.Context) (*DestinationExplanation, error
 	if err != nil {
 		return nil, err
 	}
-	return showDestination(a.explainDomain(c.Request().Context(), recipient)), nil
+	under, err := a.draftSnapshot(c)
+	if err != nil {
+		return nil, err
+	}
+	return showDestination(a.explainDomain(c.Request().Context(), under, recipient)), nil
 }
 
 func (a *API) explainConnection(c echo.Context) (*ClientExplanation, error) {
@@ -216,11 +224,24 @@ func (a *API) explainConnection(c echo.Context) (*ClientExplanation, error) {
 	if err != nil {
 		return nil, err
 	}
-	explained, err := a.explainClient(c.QueryParam("listener"), client)
+	under, err := a.draftSnapshot(c)
+	if err != nil {
+		return nil, err
+	}
+	explained, err := a.explainClient(c.Request().Context(), under, c.QueryParam("listener"), client)
 	if err != nil {
 		return nil, err
 	}
 	return showClient(explained), nil
+}
+
+// draftSnapshot compiles the draft that the question is about; nil where it is
+// about things as they are.
+func (a *API) draftSnapshot(c echo.Context) (*config.Snapshot, error) {
+	if draftOf(c) == nil {
+		return nil, nil
+	}
+	return a.snapshotOf(c)
 }
 
 func showDestination(d probe.Destination) *DestinationExplanation {

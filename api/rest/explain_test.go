@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"postern/domain"
+	"postern/domain/config"
 	"postern/domain/delivery"
 	"postern/domain/mailaddr"
 	"postern/domain/policy"
@@ -25,20 +26,26 @@ type probes struct {
 	asked        []probe.Question
 	refusal      error
 	inspection   probe.Inspection
+	under        *config.Snapshot // of the last question
 }
 
-func (p *probes) destination(_ context.Context, name mailaddr.DomainName) probe.Destination {
+func (p *probes) destination(_ context.Context, under *config.Snapshot, name mailaddr.DomainName) probe.Destination {
+	p.under = under
 	return p.destinations[name]
 }
 
-func (p *probes) client(listener string, addr netip.Addr) (probe.Client, error) {
+func (p *probes) client(_ context.Context, under *config.Snapshot, listener string, addr netip.Addr) (probe.Client, error) {
+	p.under = under
 	if listener != "inbound" {
 		return probe.Client{}, domain.E(domain.NotFound, "there is no listener %q", listener)
 	}
 	return p.clients[addr], nil
 }
 
-func (p *probes) message(context.Context, *delivery.Message) []probe.MessageGroup { return p.groups }
+func (p *probes) message(_ context.Context, under *config.Snapshot, _ *delivery.Message) []probe.MessageGroup {
+	p.under = under
+	return p.groups
+}
 
 func (p *probes) verify(_ context.Context, q probe.Question) (probe.Verification, error) {
 	p.asked = append(p.asked, q)

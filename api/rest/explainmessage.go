@@ -7,6 +7,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"postern/domain/config"
 	"postern/domain/delivery"
 )
 
@@ -45,6 +46,10 @@ func (a *API) explainOneMessage(c echo.Context) (*MessageExplanation, error) {
 	if err != nil {
 		return nil, err
 	}
+	under, err := a.draftSnapshot(c)
+	if err != nil {
+		return nil, err
+	}
 	ctx := c.Request().Context()
 	m, err := a.messages.Message(ctx, id)
 	if err != nil {
@@ -56,7 +61,7 @@ func (a *API) explainOneMessage(c echo.Context) (*MessageExplanation, error) {
 	}
 	shown := &MessageExplanation{
 		ID: id.String(), State: stateOf(m), RequireTLS: m.RequireTLS,
-		Groups: append(a.waitingGroups(ctx, m, last), settledGroups(m, last)...),
+		Groups: append(a.waitingGroups(ctx, under, m, last), settledGroups(m, last)...),
 	}
 	shown.Why = whyMessage(m)
 	return shown, nil
@@ -82,9 +87,9 @@ func (a *API) lastAttempts(ctx context.Context, id delivery.MessageID) (map[int]
 // waitingGroups are the recipients that are still to be tried, as attempts would
 // serve them. That they were served together last time too is likely, but for a
 // change of policy: the group shows the attempt of its first recipient.
-func (a *API) waitingGroups(ctx context.Context, m *delivery.Message, last map[int]delivery.RecordedAttempt) []RecipientGroup {
+func (a *API) waitingGroups(ctx context.Context, under *config.Snapshot, m *delivery.Message, last map[int]delivery.RecordedAttempt) []RecipientGroup {
 	groups := []RecipientGroup{}
-	for _, found := range a.explainMessage(ctx, m) {
+	for _, found := range a.explainMessage(ctx, under, m) {
 		first := m.Recipients[found.Recipients[0]]
 		group := RecipientGroup{Why: whyWaiting(m, first), LastAttempt: showLast(last, first.Index)}
 		for _, i := range found.Recipients {

@@ -22,11 +22,14 @@ import (
 	"postern/domain"
 	"postern/domain/account"
 	"postern/domain/alert"
+	"postern/domain/audit"
+	"postern/domain/audit/audittest"
 	"postern/domain/certificate"
 	"postern/domain/config"
 	"postern/domain/config/configtest"
 	"postern/domain/event"
 	"postern/domain/eventlog"
+	"postern/domain/idempotency"
 	"postern/domain/job"
 )
 
@@ -38,6 +41,7 @@ type fixture struct {
 	client  *http.Client
 	api     *API
 	config  *config.Service
+	drafts  *config.Drafts
 	certs   *certificate.Service
 	people  *account.Service
 	log     *lockedBuffer
@@ -50,18 +54,22 @@ type fixture struct {
 	events  *eventlog.Log
 	metered sync.Map // of operation and status, such as "getStatus 200"
 	secrets *memorySecrets
+	audited *audittest.Store
 	reasons []string
 }
 
 func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	f := &fixture{t: t, log: new(lockedBuffer)}
-	f.config, _ = configtest.Seeded(t)
+	var store *configtest.Memory
+	f.config, store = configtest.Seeded(t)
+	f.drafts = configtest.Drafts(t, f.config, store)
 	f.certs = newCertificates()
 	f.people = newAccounts()
 	f.queue, f.hosts, f.probes = newQueue(), new(oneHour), new(probes)
 	f.reports = newReports()
 	f.secrets = new(memorySecrets)
+	f.audited = new(audittest.Store)
 	f.alerts = newAlerts(t)
 	f.jobs = newJobs(t)
 	f.events = newEventLog(t)
@@ -78,15 +86,18 @@ func (f *fixture) parts() Config {
 		Log: slog.New(slog.NewJSONHandler(f.log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 		Now: time.Now, Version: "test", Measure: f.measure,
 		Authenticator: tokens{}, Configuration: f.config, Revisions: f.config, Snapshot: f.config.Snapshot,
+		Changes: f.drafts, ChangeCommits: f.drafts, Preview: f.config.Preview,
 		Certificates: f.certs, CertificateWriter: f.certs,
 		Tokens: f.people, Administrators: f.people,
 		Messages: f.queue, MessageActor: f.queue, OneHourList: f.hosts, Alerts: f.alerts,
+		Sessions: newSessions(), ReportOnly: new(reportOnly), History: pastDay{},
+		CursorSecret: []byte("secret"), AuditLog: audit.NewService(f.audited, time.Now), Idempotency: idempotency.NewService(new(memoryClaims), time.Now),
 		Challenges:   newMemoryChallenges(f.t),
 		Destinations: newDestinations(), TLSReports: f.reports,
 		Listeners: func() []ListenerStatus {
 			return []ListenerStatus{{Name: "inbound", Address: "127.0.0.1:2525", Connections: 3}, {Name: "outbound", Address: "127.0.0.1:0", Problem: "the port is taken"}}
 		},
-		Jobs: f.jobs, Events: f.events,
+		Jobs: f.jobs, Events: f.events, Webhooks: oneWebhook{},
 		Secrets: f.secrets, TestCoreProfile: f.probes.core,
 		ExplainDestination: f.probes.destination, ExplainClient: f.probes.client,
 		ExplainMessage: f.probes.message, Verify: f.probes.verify,

@@ -33,7 +33,7 @@ type ListenerSummary struct {
 	TCPQueue int `json:"tcp_queue"`
 	// DomainMap is whether recipient domains are rewritten; they never are.
 	DomainMap bool `json:"domain_map"`
-	// TLS is what the default policy parameters say about STARTTLS.
+	// TLS is what the default policy parameters say about STARTTLS; required on listeners with the protocol smtps.
 	TLS policy.ListenerTLS `json:"tls" swaggertype:"string" enums:"off,preferred,required"`
 	// Text is the same as a block of lines.
 	Text string `json:"text"`
@@ -47,14 +47,21 @@ type ListenerSummary struct {
 //	@Param		name	path		string	true	"Name of the listener"
 //	@Success	200		{object}	ListenerSummary
 //	@Failure	404		{object}	Problem
+//	@Failure	409		{object}	Problem
+//	@Failure	422		{object}	Problem
 //	@Router		/listeners/{name}/summary [get]
+//	@x-draft	true
 //	@x-role		"viewer"
 func (a *API) getListenerSummary(c echo.Context) error {
 	name, err := pathParam(c, "name")
 	if err != nil {
 		return err
 	}
-	listener, ok := a.snapshot().Listener(name)
+	snapshot, err := a.snapshotOf(c)
+	if err != nil {
+		return err
+	}
+	listener, ok := snapshot.Listener(name)
 	if !ok {
 		return domain.E(domain.NotFound, "there is no listener %q", shorten(name, 100))
 	}
@@ -72,6 +79,9 @@ func summaryOf(l policy.Listener) ListenerSummary {
 		MaxConcurrency: l.MaxConcurrency,
 		TCPQueue:       l.TCPQueue,
 		TLS:            l.Defaults.Inherit(policy.BuiltInParameters()).TLS,
+	}
+	if l.Protocol == policy.ProtocolSMTPS {
+		s.TLS = policy.ListenerTLSRequired // RFC 8314: there is nothing without
 	}
 	s.Text = s.text()
 	return s

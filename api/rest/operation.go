@@ -34,6 +34,37 @@ var (
 // operations is the table of the whole API.
 func (a *API) operations() []operation {
 	return slices.Concat(
+		inDrafts(a.configurationOperations()...),
+		a.changesOperations(),
+		a.presetsOperations(),
+		a.acmeChallengesOperations(),
+		a.noTLSHostsOperations(),
+		a.certificatesOperations(),
+		a.tokensOperations(),
+		a.administratorsOperations(),
+		a.messagesOperations(),
+		a.messageActionsOperations(),
+		a.deliveriesOperations(),
+		a.destinationsOperations(),
+		a.tlsReportOperations(),
+		a.sessionsOperations(),
+		a.reportOnlyOperations(),
+		a.impactOperations(),
+		a.explainOperations(),
+		a.verifyOperations(),
+		a.alertsOperations(),
+		a.revisionsOperations(),
+		a.jobsOperations(),
+		a.eventsOperations(),
+		a.webhookDeliveriesOperations(),
+		a.statusOperations(),
+		a.auditLogOperations(),
+	)
+}
+
+// configurationOperations are those on configuration items, resource by resource.
+func (a *API) configurationOperations() [][]operation {
+	return [][]operation{
 		a.listenersOperations(),
 		a.senderGroupsOperations(),
 		a.mailFlowPoliciesOperations(),
@@ -50,32 +81,18 @@ func (a *API) operations() []operation {
 		a.inspectionSettingsOperations(),
 		a.publicWebSettingsOperations(),
 		a.managementSettingsOperations(),
-		a.acmeChallengesOperations(),
-		a.noTLSHostsOperations(),
-		a.certificatesOperations(),
-		a.tokensOperations(),
-		a.administratorsOperations(),
-		a.messagesOperations(),
-		a.messageActionsOperations(),
-		a.deliveriesOperations(),
-		a.destinationsOperations(),
-		a.tlsReportOperations(),
-		a.explainOperations(),
-		a.verifyOperations(),
-		a.alertsOperations(),
 		a.alertRecipientsOperations(),
 		a.alertSettingsOperations(),
-		a.revisionsOperations(),
-		a.jobsOperations(),
-		a.eventsOperations(),
-		a.statusOperations(),
-	)
+		a.webhooksOperations(),
+	}
 }
 
 // register puts every operation, and the public pages beside them, into the
 // router.
 func (a *API) register() {
-	for _, o := range a.operations() {
+	operations := a.operations()
+	a.readers = readersOf(operations)
+	for _, o := range operations {
 		a.echo.Add(o.method, basePath+o.path, a.guarded(o))
 	}
 	a.echo.GET(problemPath+":name", problemPage)
@@ -84,11 +101,19 @@ func (a *API) register() {
 
 // guarded puts what every operation needs before its handler: a caller whose
 // role allows it, a request within the caller's rate, a query that we
-// understand, and a reply that the caller can read.
+// understand, a configuration to work on, and a reply that the caller can read.
+// What changes or reveals something goes into the audit log.
 func (a *API) guarded(o operation) echo.HandlerFunc {
+	if o.isList() {
+		o.handler = a.inLines(o.handler)
+	}
+	handle := a.idempotent(o, a.audited(o))
 	return func(c echo.Context) error {
 		c.Set(operationKey, o.id)
-		if err := a.authorize(c, o.role); err != nil {
+		a.deprecated[o.id].announce(c.Response().Header())
+		c.Set(cursorSecretKey, a.cursorSecret)
+		if err := a.authorize(c, o); err != nil {
+			a.auditRefusal(c, o, err)
 			return err
 		}
 		if err := a.rates.take(c.Response().Header(), principalOf(c)); err != nil {
@@ -97,10 +122,13 @@ func (a *API) guarded(o operation) echo.HandlerFunc {
 		if err := checkQuery(c, o.query); err != nil {
 			return err
 		}
+		if err := a.chooseConfiguration(c); err != nil {
+			return err
+		}
 		if _, err := negotiate(c.Request(), o.mediaTypes()...); err != nil {
 			return err
 		}
-		return o.handler(c)
+		return handle(c)
 	}
 }
 

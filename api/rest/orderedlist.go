@@ -151,7 +151,7 @@ func (l orderedList[M]) edit(c echo.Context) (*memberEdit[M], error) {
 	if err != nil {
 		return nil, err
 	}
-	item, value, err := l.api.config.Get(c.Request().Context(), l.kind, key)
+	item, value, err := l.api.configuration(c).Get(c.Request().Context(), l.kind, key)
 	if err != nil {
 		return nil, err
 	}

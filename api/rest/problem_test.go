@@ -90,7 +90,7 @@ func TestRefusalsOfHTTP(t *testing.T) {
 		"bad If-None-Match": {f.call("PUT", path, `{}`, "If-None-Match", `"a`), 400},
 		"long comment":      {f.call("PUT", path, `{}`, "Change-Comment", strings.Repeat("x", 1001)), 400},
 		"comment no UTF-8":  {f.call("PUT", path, `{}`, "Change-Comment", "\xff"), 400},
-		"unknown query":     {f.call("PUT", path+"?change=7", `{}`), 400},
+		"unknown query":     {f.call("PUT", path+"?force=true", `{}`), 400},
 		"deep":              {f.call("PUT", path, strings.Repeat("[", 10_000)+strings.Repeat("]", 10_000)), 400},
 	}
 	for name, tt := range tests {

@@ -70,10 +70,13 @@ func (r resource[T]) keyOf(c echo.Context) (string, error) {
 		return "", err
 	}
 	key, err := r.key(name)
-	if err != nil {
-		return "", &domain.Error{Kind: domain.NotFound, Detail: "nothing can have this name: " + err.Error(), Err: err}
+	switch {
+	case err == nil:
+		return key, nil
+	case c.Request().Method == http.MethodPut: // It would be made: how must it be written?
+		return "", domain.Faults{{Pointer: "/" + r.param, Message: err.Error()}}.Err()
 	}
-	return key, nil
+	return "", &domain.Error{Kind: domain.NotFound, Detail: "nothing can have this name: " + err.Error(), Err: err}
 }
 
 // list answers with a page of documents in the order of their keys.
@@ -82,7 +85,7 @@ func (r resource[T]) list(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	items, err := r.api.config.List(c.Request().Context(), r.kind, p.after, p.limit+1)
+	items, err := r.api.configuration(c).List(c.Request().Context(), r.kind, p.after, p.limit+1)
 	if err != nil {
 		return err
 	}
@@ -107,7 +110,7 @@ func (r resource[T]) get(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	item, value, err := r.api.config.Get(c.Request().Context(), r.kind, key)
+	item, value, err := r.api.configuration(c).Get(c.Request().Context(), r.kind, key)
 	if err != nil {
 		return err
 	}
@@ -124,7 +127,7 @@ func (r resource[T]) put(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	current, stored, err := r.api.config.Get(c.Request().Context(), r.kind, key)
+	current, stored, err := r.api.configuration(c).Get(c.Request().Context(), r.kind, key)
 	exists := err == nil
 	if err != nil && domain.KindOf(err) != domain.NotFound {
 		return err
@@ -172,7 +175,7 @@ func namesTag(c echo.Context) bool {
 }
 
 func (r resource[T]) patchOnce(c echo.Context, key string, patch []byte) error {
-	item, value, err := r.api.config.Get(c.Request().Context(), r.kind, key)
+	item, value, err := r.api.configuration(c).Get(c.Request().Context(), r.kind, key)
 	if err != nil {
 		return err
 	}
@@ -196,7 +199,7 @@ func (r resource[T]) delete(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	item, _, err := r.api.config.Get(c.Request().Context(), r.kind, key)
+	item, _, err := r.api.configuration(c).Get(c.Request().Context(), r.kind, key)
 	if err != nil {
 		return err
 	}
@@ -230,7 +233,7 @@ func (r resource[T]) write(c echo.Context, edit config.Edit, status int) error {
 // withCurrentTag adds the entity tag of now to a refusal for staleness.
 func (r resource[T]) withCurrentTag(c echo.Context, key string, refusal error) error {
 	if domain.KindOf(refusal) == domain.Stale {
-		if item, _, err := r.api.config.Get(c.Request().Context(), r.kind, key); err == nil {
+		if item, _, err := r.api.configuration(c).Get(c.Request().Context(), r.kind, key); err == nil {
 			setETag(c, item.ETag)
 		}
 	}

@@ -133,8 +133,27 @@ func TestNamesAreCanonical(t *testing.T) {
 	if name := decoded[HostedDomain](got).Name; name != "xn--bcher-kva.example" {
 		t.Errorf("name %q", name)
 	}
-	f.call("PUT", "/api/v1/domains/a..b", `{}`).want(http.StatusNotFound)
-	f.call("PUT", "/api/v1/starttls-exemptions/192.0.2.1%2F24", `{"reason":"x"}`).want(http.StatusNotFound)
+}
+
+// What nothing can be called is not found; who would make it is told how to write
+// the name.
+func TestNamesThatNothingCanHave(t *testing.T) {
+	f := newFixture(t)
+	for _, tt := range []struct{ path, body, pointer string }{
+		{"/api/v1/domains/a..b", `{}`, "/name"},
+		{"/api/v1/destination-controls/*.example.com", `{}`, "/pattern"},
+		{"/api/v1/starttls-exemptions/192.0.2.1%2F24", `{"reason":"x"}`, "/pattern"},
+		{"/api/v1/listeners/inbound/sender-groups/ALL", `{"policy":"ACCEPTED","senders":[{"pattern":"192.0.2.1"}]}`, "/senders"},
+	} {
+		faults := decoded[Problem](f.call("PUT", tt.path, tt.body).want(http.StatusUnprocessableEntity)).Errors
+		if len(faults) != 1 || faults[0].Pointer != tt.pointer {
+			t.Errorf("%s: %+v, want one at %s", tt.path, faults, tt.pointer)
+		}
+	}
+	for _, path := range []string{"/api/v1/domains/a..b", "/api/v1/starttls-exemptions/192.0.2.1%2F24"} {
+		f.call("GET", path, "").want(http.StatusNotFound)
+		f.call("DELETE", path, "").want(http.StatusNotFound)
+	}
 }
 
 func TestAllFaultsOfABodyAtOnce(t *testing.T) {
@@ -209,7 +228,7 @@ func TestBadPages(t *testing.T) {
 	tampered[8] ^= 1
 	for _, query := range []string{
 		"limit=0", "limit=1001", "limit=x", "limit=", "limit=1&limit=2", "cursor=!", "cursor=e30", "cursor=" + string(tampered),
-		"change=1", "Limit=1", "wait=1s",
+		"force=1", "Limit=1", "wait=1s",
 	} {
 		want := http.StatusBadRequest
 		if query == "limit=" {

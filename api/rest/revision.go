@@ -4,6 +4,7 @@ import (
 	"context"
 	"net/http"
 	"strconv"
+	"strings"
 	"unicode"
 	"unicode/utf8"
 
@@ -26,14 +27,16 @@ const maxCommentOctets = 1000
 
 // commit makes the edits one revision.
 func (a *API) commit(c echo.Context, edits ...config.Edit) (config.Result, error) {
-	return a.change(c, func(ctx context.Context, author, comment string) (config.Result, error) {
-		return a.config.Commit(ctx, config.Change{Author: author, Comment: comment, Edits: edits})
+	return a.change(c, func(ctx context.Context, act config.Act) (config.Result, error) {
+		return a.configuration(c).Commit(ctx, config.Change{
+			Author: act.Author, Comment: act.Comment, ConfirmWithin: act.ConfirmWithin, Edits: edits,
+		})
 	})
 }
 
 // change makes a revision in the caller's name, waits as long as the request
 // says for it to be applied, and announces both revisions.
-func (a *API) change(c echo.Context, do func(ctx context.Context, author, comment string) (config.Result, error)) (config.Result, error) {
+func (a *API) change(c echo.Context, do func(ctx context.Context, act config.Act) (config.Result, error)) (config.Result, error) {
 	comment, err := changeComment(c)
 	if err != nil {
 		return config.Result{}, err
@@ -42,8 +45,12 @@ func (a *API) change(c echo.Context, do func(ctx context.Context, author, commen
 	if err != nil {
 		return config.Result{}, err
 	}
+	confirm, err := confirmWithin(c)
+	if err != nil {
+		return config.Result{}, err
+	}
 	ctx := c.Request().Context()
-	result, err := do(ctx, principalOf(c).Name, comment)
+	result, err := do(ctx, config.Act{Author: principalOf(c).Name, Comment: comment, ConfirmWithin: confirm})
 	if err != nil {
 		return result, err
 	}
@@ -51,7 +58,7 @@ func (a *API) change(c echo.Context, do func(ctx context.Context, author, commen
 		waiting, cancel := context.WithTimeout(ctx, wait)
 		defer cancel()
 		// Not applied in time is no failure: the headers say how far it came.
-		_ = a.config.WaitApplied(waiting, result.Revision)
+		_ = a.configuration(c).WaitApplied(waiting, result.Revision)
 	}
 	a.announceRevisions(c, result.Revision)
 	return result, nil
@@ -66,16 +73,17 @@ func (a *API) announceRevisions(c echo.Context, committed int64) {
 
 func changeComment(c echo.Context) (string, error) {
 	comment := c.Request().Header.Get(headerComment)
-	for _, r := range comment {
-		if r == utf8.RuneError || unicode.IsControl(r) {
-			return "", &malformedError{detail: "The header " + headerComment + " must be UTF-8 text without control characters."}
-		}
+	if strings.ContainsFunc(comment, notInComment) {
+		return "", &malformedError{detail: "The header " + headerComment + " must be UTF-8 text without control characters."}
 	}
 	if len(comment) > maxCommentOctets {
 		return "", &malformedError{detail: "The header " + headerComment + " may have 1000 octets."}
 	}
 	return comment, nil
 }
+
+// notInComment reports what is no text.
+func notInComment(r rune) bool { return r == utf8.RuneError || unicode.IsControl(r) }
 
 // replyWritten answers a write with the document as stored, and with the
 // warnings of the change, if there are any, as one more member of it.

@@ -139,8 +139,7 @@ func TestStatus(t *testing.T) {
 func TestListenerSummary(t *testing.T) {
 	f := newFixture(t)
 	f.call("PUT", "/api/v1/listeners/summed", `{"kind":"private","address":"::1","port":2526,"protocol":"smtps",
-		"host_name":"mail.example.com","default_domain":"example.com","max_concurrency":600,
-		"default_policy_parameters":{"tls":"required"}}`).want(http.StatusCreated)
+		"host_name":"mail.example.com","default_domain":"example.com","max_concurrency":600}`).want(http.StatusCreated)
 	got := decoded[ListenerSummary](f.call("GET", "/api/v1/listeners/summed/summary", "").want(http.StatusOK))
 	want := strings.Join([]string{
 		"Name: summed", "Type: Private", "Interface: ::1 TCP Port 2526", "Protocol: SMTPS",

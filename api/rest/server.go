@@ -14,6 +14,7 @@ import (
 	"postern/domain/mailaddr"
 	"postern/domain/policy"
 	"postern/domain/probe"
+	"postern/domain/whatif"
 )
 
 // Limits of the management listener. Writing must outlast the longest `?wait=`.
@@ -36,9 +37,13 @@ type Config struct {
 	// took.
 	Measure func(operation string, status int, took time.Duration)
 
-	Authenticator     Authenticator
-	Configuration     Configuration
-	Revisions         Revisions
+	Authenticator Authenticator
+	Configuration Configuration
+	Revisions     Revisions
+	Changes       Changes
+	ChangeCommits ChangeCommits
+	// Preview says what a change would come to.
+	Preview           func(context.Context, config.Change) (config.Preview, error)
 	Snapshot          func() *config.Snapshot
 	Certificates      CertificateReader
 	CertificateWriter CertificateWriter
@@ -54,14 +59,24 @@ type Config struct {
 	Challenges        Challenges
 	Jobs              Jobs
 	Events            Events
+	Webhooks          WebhookDispatcher
+	Sessions          Sessions
+	ReportOnly        ReportOnly
+	// History is what drafts are tried on (B72).
+	History     whatif.History
+	AuditLog    AuditLog
+	Idempotency Idempotency
+	// CursorSecret signs cursors of lists; cursors live as long as it does.
+	CursorSecret []byte
 	// Listeners returns how the listeners are doing, sorted by name.
 	Listeners func() []ListenerStatus
 	// ExplainDestination and ExplainClient say what would happen, without doing
-	// it (B71). An unknown listener is a NotFound error.
-	ExplainDestination func(context.Context, mailaddr.DomainName) probe.Destination
-	ExplainClient      func(listener string, client netip.Addr) (probe.Client, error)
+	// it (B71): under the snapshot, that of a draft, or where it is nil as things
+	// are. An unknown listener is a NotFound error.
+	ExplainDestination func(context.Context, *config.Snapshot, mailaddr.DomainName) probe.Destination
+	ExplainClient      func(ctx context.Context, under *config.Snapshot, listener string, client netip.Addr) (probe.Client, error)
 	// ExplainMessage does the same for the recipients of a message that wait.
-	ExplainMessage func(context.Context, *delivery.Message) []probe.MessageGroup
+	ExplainMessage func(context.Context, *config.Snapshot, *delivery.Message) []probe.MessageGroup
 	// Verify talks to hosts as a delivery would, up to MAIL (B71). A question
 	// that cannot be asked is an Invalid error.
 	Verify func(context.Context, probe.Question) (probe.Verification, error)
@@ -81,6 +96,9 @@ type API struct {
 	auth              Authenticator
 	config            Configuration
 	revisions         Revisions
+	changes           Changes
+	changeCommits     ChangeCommits
+	preview           func(context.Context, config.Change) (config.Preview, error)
 	snapshot          func() *config.Snapshot
 	certificates      CertificateReader
 	certificateWriter CertificateWriter
@@ -91,16 +109,23 @@ type API struct {
 	oneHour           OneHourList
 	destinations      Destinations
 	reports           TLSReports
+	sessions          Sessions
+	reportOnly        ReportOnly
+	history           whatif.History
 	alerts            Alerts
 	challenges        Challenges
 	jobs              Jobs
 	events            Events
 	streams           *streams
+	dispatcher        WebhookDispatcher
 	secrets           config.Secrets
+	audit             AuditLog
+	idempotency       Idempotency
+	cursorSecret      []byte
 	listenerStatus    func() []ListenerStatus
-	explainDomain     func(context.Context, mailaddr.DomainName) probe.Destination
-	explainClient     func(string, netip.Addr) (probe.Client, error)
-	explainMessage    func(context.Context, *delivery.Message) []probe.MessageGroup
+	explainDomain     func(context.Context, *config.Snapshot, mailaddr.DomainName) probe.Destination
+	explainClient     func(context.Context, *config.Snapshot, string, netip.Addr) (probe.Client, error)
+	explainMessage    func(context.Context, *config.Snapshot, *delivery.Message) []probe.MessageGroup
 	verify            func(context.Context, probe.Question) (probe.Verification, error)
 	testCore          func(context.Context, policy.CoreProfile) (probe.Inspection, error)
 	notReady          func(context.Context) []string
@@ -122,6 +147,7 @@ type API struct {
 	outboundSettings     resource[OutboundSettings]
 	alertSettings        resource[AlertSettings]
 	alertRecipients      resource[AlertRecipient]
+	webhooks             resource[Webhook]
 	requireTLSSettings   resource[RequireTLSSettings]
 	contentFilters       resource[ContentFilters]
 	contentFilterMembers orderedList[ContentFilter]
@@ -129,9 +155,11 @@ type API struct {
 	publicWebSettings    resource[PublicWebSettings]
 	managementSettings   resource[ManagementSettings]
 
-	measure func(operation string, status int, took time.Duration)
-	rates   *rateLimiter
-	echo    *echo.Echo
+	measure    func(operation string, status int, took time.Duration)
+	rates      *rateLimiter
+	deprecated map[string]deprecation // by operationId
+	readers    map[string]operation   // that show what is at a path, by path
+	echo       *echo.Echo
 }
 
 // New makes the API. It serves [API.Handler] and starts nothing by itself.
@@ -139,17 +167,20 @@ func New(c Config) *API {
 	a := &API{
 		log: c.Log, now: c.Now, version: c.Version, started: c.Now(),
 		auth: c.Authenticator, config: c.Configuration, revisions: c.Revisions, snapshot: c.Snapshot,
+		changes: c.Changes, changeCommits: c.ChangeCommits, preview: c.Preview,
 		certificates: c.Certificates, certificateWriter: c.CertificateWriter,
 		tokens: c.Tokens, administrators: c.Administrators,
 		messages: c.Messages, messageActor: c.MessageActor, oneHour: c.OneHourList, alerts: c.Alerts,
 		challenges:   c.Challenges,
 		destinations: c.Destinations, reports: c.TLSReports,
+		sessions: c.Sessions, reportOnly: c.ReportOnly, history: c.History,
 		listenerStatus: c.Listeners, explainDomain: c.ExplainDestination, explainClient: c.ExplainClient,
 		explainMessage: c.ExplainMessage, verify: c.Verify, notReady: c.NotReady,
+		audit: c.AuditLog, idempotency: c.Idempotency, cursorSecret: c.CursorSecret,
 		secrets: c.Secrets, testCore: c.TestCoreProfile,
 		jobs:   c.Jobs,
-		events: c.Events, streams: newStreams(),
-		measure: c.Measure, rates: newRateLimiter(c.Now), echo: echo.New(),
+		events: c.Events, streams: newStreams(), dispatcher: c.Webhooks,
+		measure: c.Measure, rates: newRateLimiter(c.Now), echo: echo.New(), deprecated: deprecations(),
 	}
 	a.makeResources()
 	a.echo.HTTPErrorHandler = func(err error, c echo.Context) { a.fail(c, err) }
@@ -176,6 +207,7 @@ func (a *API) makeResources() {
 	a.outboundSettings = newOutboundSettings(a)
 	a.alertSettings = newAlertSettings(a)
 	a.alertRecipients = newAlertRecipients(a)
+	a.webhooks = newWebhooks(a)
 	a.requireTLSSettings = newRequireTLSSettings(a)
 	a.contentFilters = newContentFilters(a)
 	a.contentFilterMembers = newContentFilterMembers(a)

@@ -160,10 +160,17 @@ func (a *API) settingsOperations() []operation {
 //	@ID			getSettings
 //	@Tags		Settings
 //	@Success	200	{object}	Settings
+//	@Failure	409	{object}	Problem
+//	@Failure	422	{object}	Problem
 //	@Router		/settings [get]
+//	@x-draft	true
 //	@x-role		"viewer"
 func (a *API) getSettings(c echo.Context) error {
-	s := a.snapshot().Settings
+	snapshot, err := a.snapshotOf(c)
+	if err != nil {
+		return err
+	}
+	s := snapshot.Settings
 	return reply(c, http.StatusOK, Settings{
 		TLS: TLSSettings(s.TLS), Queue: showQueueSettings(s.Queue),
 		DNS: showDNSSettings(s.DNS), Outbound: showOutboundSettings(s.Outbound), Alerts: AlertSettings(s.Alerts),

@@ -20,6 +20,8 @@ type Status struct {
 	RevisionCommitted int64 `json:"revision_committed"`
 	// RevisionApplied is the revision that is in force.
 	RevisionApplied int64 `json:"revision_applied"`
+	// Confirmation is the revision that is taken back unless it is confirmed; absent where none waits (B70).
+	Confirmation *PendingConfirmation `json:"confirmation,omitempty"`
 	// Problems say why the applied revision is behind, or what does not serve.
 	Problems []StatusProblem `json:"problems"`
 	// Listeners are the configured listeners and how they are doing.
@@ -32,6 +34,14 @@ type Status struct {
 	Ready bool `json:"ready"`
 	// NotReady says why not.
 	NotReady []string `json:"not_ready"`
+}
+
+// PendingConfirmation is a revision that waits to be confirmed.
+type PendingConfirmation struct {
+	// Revision is its number.
+	Revision int64 `json:"revision" validate:"required"`
+	// ConfirmBy is when it is taken back.
+	ConfirmBy time.Time `json:"confirm_by" format:"date-time" validate:"required"`
 }
 
 // ListenerStatus is how a listener is doing.
@@ -93,6 +103,9 @@ func (a *API) getStatus(c echo.Context) error {
 		CertificateActivationApplied: a.certificates.Applied(),
 		Ready:                        len(reasons) == 0,
 		NotReady:                     orEmpty(reasons),
+	}
+	if p := progress.Pending; p != nil {
+		status.Confirmation = &PendingConfirmation{Revision: p.Revision, ConfirmBy: p.By.UTC()}
 	}
 	for _, p := range progress.Problems {
 		status.Problems = append(status.Problems, StatusProblem{Part: p.Part, Detail: p.Detail})

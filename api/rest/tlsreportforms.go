@@ -32,8 +32,13 @@ func (o operation) mediaTypes() []string {
 		return []string{mediaJSON, mediaCSV, mediaSVG}
 	case chartOperation:
 		return []string{mediaSVG}
+	case changeDiffOperation, revisionDiffOperation:
+		return []string{mediaJSON, mediaText}
 	case eventsOperation:
 		return []string{mediaJSON, mediaEvents}
+	}
+	if o.isList() {
+		return []string{mediaJSON, mediaNDJSON}
 	}
 	return []string{mediaJSON}
 }

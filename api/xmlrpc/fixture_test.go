@@ -14,6 +14,8 @@ import (
 
 	"postern/domain"
 	"postern/domain/account"
+	"postern/domain/audit"
+	"postern/domain/audit/audittest"
 )
 
 // testAccounts knows a password per user and a token, and counts the attempts.
@@ -68,6 +70,7 @@ type fixture struct {
 	certificates  *testCertificates
 	configuration *testConfiguration
 	clock         *testClock
+	audited       *audittest.Store
 	logged        *bytes.Buffer // only for tests with one request at a time
 }
 
@@ -78,6 +81,7 @@ func newFixture(t *testing.T) *fixture {
 		certificates:  &testCertificates{},
 		configuration: newTestConfiguration(t),
 		clock:         newTestClock(),
+		audited:       new(audittest.Store),
 		logged:        &bytes.Buffer{},
 	}
 	f.Server = NewServer(Services{
@@ -86,6 +90,7 @@ func newFixture(t *testing.T) *fixture {
 		Configuration:     f.configuration,
 		CertificateReader: f.certificates,
 		CertificateWriter: f.certificates,
+		AuditLog:          audit.NewService(f.audited, f.clock.now),
 	}, slog.New(slog.NewJSONHandler(f.logged, nil)), f.clock.now)
 	return f
 }

@@ -20,6 +20,7 @@ type Server struct {
 	authenticator Authenticator
 	sessions      *sessions
 	methods       map[string]*method
+	auditLog      AuditLog
 	logger        *slog.Logger
 	now           func() time.Time
 }
@@ -33,6 +34,7 @@ type Services struct {
 	Configuration     Configuration
 	CertificateReader CertificateReader
 	CertificateWriter CertificateWriter
+	AuditLog          AuditLog
 	Challenges        Challenges
 }
 
@@ -42,6 +44,7 @@ func NewServer(services Services, logger *slog.Logger, now func() time.Time) *Se
 	s := &Server{
 		authenticator: services.Authenticator,
 		sessions:      newSessions(now),
+		auditLog:      services.AuditLog,
 		logger:        logger,
 		now:           now,
 	}
@@ -144,6 +147,7 @@ func (s *Server) dispatch(ctx context.Context, c *caller, call methodCall) (p ac
 	}
 	if !m.public() {
 		if p, err = s.authorize(ctx, c, m, session); err != nil {
+			s.auditRefusal(ctx, c, m, p, err)
 			return p, nil, err
 		}
 	}
@@ -151,7 +155,7 @@ func (s *Server) dispatch(ctx context.Context, c *caller, call methodCall) (p ac
 	if err != nil {
 		return p, nil, err
 	}
-	result, err = m.call(ctx, invocation{args: bound, caller: c, principal: p})
+	result, err = s.audited(ctx, m, invocation{args: bound, caller: c, principal: p})
 	return p, result, err
 }
 

@@ -48,7 +48,7 @@ func (a *App) makeAlerts(ctx context.Context) error {
 		Trust:             a.trust.current.Load,
 		ClientCertificate: a.ring.ClientCertificate(""), LocalAddrs: localAddrs, Logger: logger, Now: time.Now,
 	}, a.newMessageID)
-	a.alerts.dispatcher = alertmail.NewDispatcher(mailer, alertmail.NewWebhook(a.config.Snapshot), logger, time.Now)
+	a.alerts.dispatcher = alertmail.NewDispatcher(mailer, alertmail.NewWebhook(a.config.Snapshot, a.secrets, a.newCaller(), time.Now), logger, time.Now)
 	latest, err := a.database.Queue().LatestTLS(ctx, watch.MaxPartners)
 	if err != nil {
 		return domain.Wrap(err, "read what is known of TLS with destinations")

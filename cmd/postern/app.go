@@ -20,13 +20,17 @@ import (
 	"postern/api/xmlrpc"
 	"postern/domain"
 	"postern/domain/account"
+	"postern/domain/audit"
 	"postern/domain/certificate"
 	"postern/domain/config"
 	"postern/domain/delivery"
 	"postern/domain/event"
 	"postern/domain/eventlog"
+	"postern/domain/idempotency"
 	"postern/domain/job"
 	"postern/domain/mailaddr"
+	"postern/domain/reportonly"
+	"postern/domain/session"
 	"postern/domain/tlsreport"
 	"postern/persistence"
 	"postern/smtp"
@@ -36,6 +40,7 @@ import (
 	"postern/smtp/queue"
 	"postern/smtp/scan"
 	"postern/smtp/watch"
+	"postern/smtp/webhook"
 )
 
 // Options are all that is needed before the database opens; everything else is
@@ -63,7 +68,11 @@ type App struct {
 	ids          delivery.IDSource
 	bus          *event.Bus
 	accounts     *account.Service
+	audit        *audit.Service
+	gate         *audit.Gate
+	repeats      *idempotency.Service
 	config       *config.Service
+	drafts       *config.Drafts
 	certificates *certificate.Service
 	ring         *keyring.Ring
 	secrets      config.Secrets
@@ -71,6 +80,8 @@ type App struct {
 	resolver     *resolver
 	oneHour      *outbound.OneHourList
 	statistics   *tlsreport.Recorder
+	sessions     *session.Recorder
+	reportOnly   *reportonly.Counter
 	deliverer    *outbound.Deliverer
 	inspector    *scan.Inspector
 	queue        *queue.Queue
@@ -79,6 +90,7 @@ type App struct {
 	endStreams   func() // of events, before the servers stop
 	jobs         *job.Service
 	events       *eventlog.Log
+	webhooks     *webhook.Dispatcher
 	engine       *smtp.Engine
 	registry     *prometheus.Registry
 	management   *http.Server
@@ -98,7 +110,7 @@ func New(ctx context.Context, options Options) (_ *App, err error) {
 		}
 	}()
 	for _, step := range []func(context.Context) error{
-		a.openDatabase, a.makeEvents, a.listenManagement, a.makeConfiguration, a.makeOutbound, a.makeInspection, a.makeInbound,
+		a.openDatabase, a.makeEvents, a.listenManagement, a.makeConfiguration, a.makeDrafts, a.makeOutbound, a.makeInspection, a.makeInbound,
 		a.makeWeb, a.makeJobs, a.makeManagement, a.ensureAdministrator, // last: a start that fails must not use up the token
 	} {
 		if err := step(ctx); err != nil {
@@ -116,6 +128,7 @@ func (a *App) openDatabase(ctx context.Context) error {
 	a.database = database
 	a.accounts = newAccounts(database)
 	a.onStop(func(context.Context) error { return database.Close() })
+	a.makeAudit()
 	return nil
 }
 
@@ -133,7 +146,7 @@ func (a *App) ensureAdministrator(ctx context.Context) error {
 func newAccounts(database *persistence.Database) *account.Service {
 	stored := database.Accounts()
 	return account.NewService(account.Dependencies{
-		Administrators: stored, Tokens: stored, Now: time.Now, NewID: newTimeOrderedID,
+		Administrators: stored, Tokens: stored, Roster: stored, TokenUses: stored, Now: time.Now, NewID: newTimeOrderedID,
 	})
 }
 
@@ -180,6 +193,7 @@ func (a *App) makeOutbound(ctx context.Context) error {
 	}
 	stored := a.database.Queue()
 	a.statistics = tlsreport.NewRecorder(stored, time.Now)
+	a.makeReportOnly()
 	if err := a.makeAlerts(ctx); err != nil {
 		return err
 	}
@@ -193,6 +207,7 @@ func (a *App) makeOutbound(ctx context.Context) error {
 		LocalAddrs:        localAddrs,
 		OneHour:           a.oneHour,
 		Observer:          outbound.NewMetrics(a.registry, outgoing{a.statistics, a.alerts.partners}),
+		Reports:           a.reportOnly,
 		Logger:            a.logger,
 		Now:               time.Now,
 		Timeouts:          outbound.DefaultTimeouts(),
@@ -223,6 +238,7 @@ func localAddrs() []netip.Addr {
 }
 
 func (a *App) makeInbound(context.Context) error {
+	a.makeSessions()
 	a.engine = smtp.New(a.config, a.bus, inbound.Dependencies{
 		Snapshot: a.config.Snapshot,
 		Queue:    a.queue,
@@ -231,6 +247,8 @@ func (a *App) makeInbound(context.Context) error {
 		Limits:   inbound.NewLimits(),
 		Metrics:  inbound.NewMetrics(a.registry),
 		Observer: a.statistics,
+		Sessions: a.sessions,
+		Reports:  a.reportOnly,
 		Logger:   a.logger.With("log", "mail"),
 		Now:      time.Now,
 		NewID:    a.newMessageID,
@@ -251,22 +269,31 @@ func (a *App) follow(ctx context.Context, snapshot *config.Snapshot) []config.Pr
 }
 
 func (a *App) makeManagement(context.Context) error {
+	a.webhooks = a.newWebhooks()
+	cursorSecret, err := a.database.CursorSecret()
+	if err != nil {
+		return domain.Wrap(err, "derive the secret of cursors")
+	}
 	api := rest.New(rest.Config{
 		Log: a.logger, Now: time.Now, Version: version(),
-		Authenticator: a.accounts, Configuration: a.config, Revisions: a.config, Snapshot: a.config.Snapshot,
+		AuditLog: a.audit, Idempotency: a.repeats, CursorSecret: cursorSecret, Authenticator: a.gate,
+		Configuration: a.config, Revisions: a.config, Snapshot: a.config.Snapshot,
+		Changes: a.drafts, ChangeCommits: a.drafts, Preview: a.config.Preview,
 		Certificates: a.certificates, CertificateWriter: a.certificates,
 		Tokens: loggedTokens{a.accounts, a.events}, Administrators: a.accounts,
 		Messages: a.database.Queue(), MessageActor: loggedActor{a.queue, a.events}, OneHourList: oneHourView{a.oneHour},
 		Destinations: queue.NewDestinations(a.queue, a.database.Queue()), TLSReports: a.statistics,
+		Sessions: a.database.Queue(), ReportOnly: a.reportOnly, History: a.database.Queue(),
 		Secrets: a.secrets, TestCoreProfile: a.inspector.Test,
-		Listeners: a.listenerStatus, ExplainDestination: a.deliverer.Explain, ExplainClient: a.engine.ExplainClient,
-		ExplainMessage: a.deliverer.ExplainMessage, Verify: outbound.NewVerifier(a.deliverer).Verify,
+		Listeners: a.listenerStatus, ExplainDestination: a.explainDestination, ExplainClient: a.explainClient,
+		ExplainMessage: a.explainMessage, Verify: outbound.NewVerifier(a.deliverer).Verify,
 		Measure: ops.NewRequestMeter(a.registry).Measure, NotReady: a.notReady, Alerts: a.alerts.service,
 		Challenges: a.web.challenges,
-		Jobs:       a.jobs, Events: a.events,
+		Jobs:       a.jobs, Events: a.events, Webhooks: a.webhooks,
 	})
 	calls := xmlrpc.NewServer(xmlrpc.Services{
-		Version: version(), Authenticator: a.accounts, Configuration: a.config,
+		AuditLog: a.audit, Version: version(), Authenticator: a.gate,
+		Configuration:     a.config,
 		CertificateReader: a.certificates, CertificateWriter: a.certificates,
 		Challenges: a.web.challenges,
 	}, a.logger, time.Now)
@@ -319,9 +346,11 @@ func (a *App) notReady(context.Context) []string {
 // retried, and does not keep the rest from serving.
 func (a *App) Start(ctx context.Context) {
 	a.onStop(a.flushStatistics) // when nothing is left that counts
+	a.startSessions()
 	a.onStop(a.flushEvents)
 	a.background.run(a.ring.Run)
 	a.background.run(a.keepStatistics)
+	a.background.run(a.followConfirmations)
 	a.onStop(a.background.stop)
 	queueEnd := make(chan struct{})
 	runQueue, stopQueue := context.WithCancel(context.WithoutCancel(ctx))
@@ -340,6 +369,8 @@ func (a *App) Start(ctx context.Context) {
 	a.engine.Start(ctx)
 	a.background.run(a.engine.Run)
 	a.startAlerts()
+	a.startAudit()
+	a.startControl(ctx)
 	a.onStop(a.engine.Stop)
 	a.startJobs()
 	a.startEvents()

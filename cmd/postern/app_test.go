@@ -358,7 +358,7 @@ func TestSeedAndRollbackBearATakenPort(t *testing.T) {
 	if _, err := app.config.Commit(t.Context(), config.Change{Edits: []config.Edit{{Kind: config.KindListener, Key: "inbound"}}}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := app.config.Rollback(t.Context(), 1, "test", ""); err != nil {
+	if _, err := app.config.Rollback(t.Context(), 1, config.Act{Author: "test"}); err != nil {
 		t.Error(err)
 	}
 }

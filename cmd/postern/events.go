@@ -37,6 +37,7 @@ func (a *App) startEvents() {
 	counts := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "postern_events_total", Help: "Events of the log, by type."}, []string{"type"})
 	a.registry.MustRegister(counts)
 	a.background.run(func(ctx context.Context) { a.countEvents(ctx, counts) })
+	a.background.run(a.webhooks.Run)
 	a.registry.MustRegister(counter("postern_events_dropped_total", "Events dropped because too many waited to be written.",
 		func() float64 { return float64(a.events.Dropped()) }))
 }
@@ -70,8 +71,8 @@ type loggedTokens struct {
 }
 
 // CreateToken is [account.Service.CreateToken].
-func (l loggedTokens) CreateToken(ctx context.Context, by account.Principal, name string, role account.Role, expiresAt *time.Time) (string, account.Token, error) {
-	secret, t, err := l.Service.CreateToken(ctx, by, name, role, expiresAt)
+func (l loggedTokens) CreateToken(ctx context.Context, by account.Principal, want account.TokenSpec) (string, account.Token, error) {
+	secret, t, err := l.Service.CreateToken(ctx, by, want)
 	if err == nil {
 		l.append(eventlog.TokenCreated, t)
 	}

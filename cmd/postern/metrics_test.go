@@ -51,7 +51,7 @@ func describedMetrics(t *testing.T, registry *prometheus.Registry) map[string]me
 // mail address or a domain.
 func TestMetricsAreNamedByTheRule(t *testing.T) {
 	g := newGateway(t, t.TempDir())
-	form := regexp.MustCompile(`^postern_(alerts|api|build|certificate|config|dns|events|inbound|inspection|outbound|queue)(_[a-z]+)+$`)
+	form := regexp.MustCompile(`^postern_(alerts|api|build|certificate|config|dns|events|inbound|inspection|outbound|queue|report|webhook)(_[a-z]+)+$`)
 	bounded := []string{
 		"", "id", "label", "listener", "operation", "requirement", "result", "stage", "state", "status",
 		"tls_level", "tls_version", "type", "verification", "version",

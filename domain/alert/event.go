@@ -13,6 +13,7 @@ const (
 	CertificateExpiry  Kind = "certificate_expiry"   // about a certificate and days left (B53)
 	PlaintextShare     Kind = "plaintext_share"      // about a direction
 	STARTTLSDropped    Kind = "starttls_dropped"     // about a destination domain
+	WebhookFailing     Kind = "webhook_failing"      // about a webhook
 )
 
 // Type returns the type that recipients subscribe to.

@@ -22,6 +22,8 @@ func (e Event) subject() string {
 		return "Too much " + e.About + " mail is in clear"
 	case STARTTLSDropped:
 		return "Mail for " + e.About + " goes in clear, and went under TLS before"
+	case WebhookFailing:
+		return "Webhook " + e.About + " does not take its events"
 	}
 	return strings.ReplaceAll(string(e.Kind), "_", " ")
 }
@@ -47,6 +49,9 @@ func (k Kind) Advice() string {
 		return "The gateway serves on with the revision before. Mend what is named above, or roll the revision back."
 	case SpoolUnhealthy:
 		return "New mail is refused for now, so that senders keep it. Look at the disk of the data directory."
+	case WebhookFailing:
+		return "Look at its deliveries, and mend the receiver or the webhook. Events wait for it as long as they are kept; " +
+			"what was refused can be replayed."
 	case CertificateExpiry:
 		return "Import or make another certificate and activate it, or bind it to the listeners in question."
 	case PlaintextShare:

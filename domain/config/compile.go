@@ -77,6 +77,7 @@ func (b *builder) own() {
 	b.next.anchors = clone(b.next.anchors)
 	b.next.profiles = clone(b.next.profiles)
 	b.next.recipients = clone(b.next.recipients)
+	b.next.webhooks = clone(b.next.webhooks)
 	b.ownMaps = true
 }
 

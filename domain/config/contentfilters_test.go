@@ -37,7 +37,7 @@ func TestContentFiltersAreCompiledIntoTheSnapshot(t *testing.T) { // B59
 	if s.Snapshot().ContentFilters() != after.ContentFilters() {
 		t.Error("another edit compiled the filters anew")
 	}
-	if _, err := s.Rollback(t.Context(), 1, "test", ""); err != nil {
+	if _, err := s.Rollback(t.Context(), 1, config.Act{Author: "test"}); err != nil {
 		t.Fatal(err)
 	}
 	if !s.Snapshot().ContentFilters().Empty() {

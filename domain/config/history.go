@@ -3,6 +3,7 @@ package config
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"postern/domain"
 )
@@ -12,26 +13,62 @@ func (s *Service) Revision(ctx context.Context, number int64) (Revision, error) 
 	return s.history.Revision(ctx, number)
 }
 
-// Revisions lists revisions without their edits, newest first, from below the
-// given number; 0 means from the newest.
-func (s *Service) Revisions(ctx context.Context, before int64, limit int) ([]Revision, error) {
-	return s.history.Revisions(ctx, before, limit)
+// RevisionQuery selects revisions. The zero value of a field selects all.
+type RevisionQuery struct {
+	Before int64 // only numbers below; 0: from the newest
+	Limit  int
+	Author string
+	// Kind and Key select revisions that changed an item of the kind, or with the
+	// key, or both.
+	Kind Kind
+	Key  string
+	// Since and Until are the moments between which the revision was made; the
+	// first is included.
+	Since, Until time.Time
+	// Comment is a part of the comment; the case of ASCII letters does not count.
+	Comment      string
+	Confirmation ConfirmationState
+}
+
+// Revisions lists revisions without their edits, newest first.
+func (s *Service) Revisions(ctx context.Context, q RevisionQuery) ([]Revision, error) {
+	return s.history.Revisions(ctx, q)
 }
 
 // Rollback makes a new revision in which every item is as it was at the given
 // one (B70). Certificates are not configuration and stay as they are.
-func (s *Service) Rollback(ctx context.Context, number int64, author, comment string) (Result, error) {
-	if number < 1 || number > s.Snapshot().Revision {
-		return Result{}, domain.E(domain.NotFound, "there is no revision %d; the newest is %d", number, s.Snapshot().Revision)
+func (s *Service) Rollback(ctx context.Context, number int64, act Act) (Result, error) {
+	change, err := s.rollback(ctx, number, act)
+	if err != nil {
+		return Result{}, err
+	}
+	return s.Commit(ctx, change)
+}
+
+// PreviewRollback says what a roll back would come to.
+func (s *Service) PreviewRollback(ctx context.Context, number int64) (Preview, error) {
+	change, err := s.rollback(ctx, number, Act{})
+	if err != nil {
+		return Preview{}, err
+	}
+	return s.Preview(ctx, change)
+}
+
+// rollback is the change back to a revision.
+func (s *Service) rollback(ctx context.Context, number int64, act Act) (Change, error) {
+	if newest := s.Snapshot().Revision; number < 1 || number > newest {
+		return Change{}, domain.E(domain.NotFound, "there is no revision %d; the newest is %d", number, newest)
 	}
 	edits, err := s.editsBackTo(ctx, number)
 	if err != nil {
-		return Result{}, domain.Wrap(err, "gather the edits back to revision %d", number)
+		return Change{}, domain.Wrap(err, "gather the edits back to revision %d", number)
 	}
-	if comment == "" {
-		comment = fmt.Sprintf("roll back to revision %d", number)
+	if act.Comment == "" {
+		act.Comment = fmt.Sprintf("roll back to revision %d", number)
 	}
-	return s.Commit(ctx, Change{Author: author, Comment: comment, Edits: edits, unbound: true})
+	change := act.change(edits)
+	change.unbound = true
+	return change, nil
 }
 
 func (s *Service) editsBackTo(ctx context.Context, number int64) ([]Edit, error) {

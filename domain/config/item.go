@@ -32,6 +32,7 @@ const (
 	KindTrustAnchor         Kind = "trust_anchor"
 	KindServerProfile       Kind = "server_profile"
 	KindAlertRecipient      Kind = "alert_recipient"
+	KindWebhook             Kind = "webhook"
 	KindContentFilters      Kind = "content_filters" // key: ContentFiltersKey
 )
 
@@ -92,9 +93,30 @@ type Change struct {
 	Author  string
 	Comment string
 	Edits   []Edit
+	// ConfirmWithin is how long the change stands without being confirmed (B70):
+	// from [MinConfirm] to [MaxConfirm]; zero is for good.
+	ConfirmWithin time.Duration
 	// unbound commits listeners whose address cannot be opened now: the rest
 	// serves, and the engine reports them and keeps trying.
 	unbound bool
+	// draft is the id of the draft that the change comes from.
+	draft string
+	// reverts is the number of the unconfirmed revision that the change takes back;
+	// it is recorded then even where nothing is left to take back.
+	reverts int64
+}
+
+// Act is who changes the configuration, why, and on what terms.
+type Act struct {
+	Author  string
+	Comment string
+	// ConfirmWithin is how long the change stands without being confirmed (B70);
+	// zero is for good.
+	ConfirmWithin time.Duration
+}
+
+func (a Act) change(edits []Edit) Change {
+	return Change{Author: a.Author, Comment: a.Comment, ConfirmWithin: a.ConfirmWithin, Edits: edits}
 }
 
 // Result is what a change came to.
@@ -124,6 +146,13 @@ type Revision struct {
 	Author  string
 	Comment string
 	At      time.Time
+	// Draft is the id of the draft that was committed; empty for a plain write.
+	Draft string
+	// Confirmation is nil where the revision stood from the start.
+	Confirmation *Confirmation
+	// Reverts is the number of the unconfirmed revision that this one took back;
+	// 0 where it is none.
+	Reverts int64
 	// Edits are empty where only a listing was asked for.
 	Edits []RecordedEdit
 }

@@ -46,6 +46,8 @@ func kindOf(k Kind, key string) (kind, bool) {
 		return kind{decodeAs[policy.ServerProfile], keyBy(func(p policy.ServerProfile) string { return p.Name }), compileServerProfile}, true
 	case KindAlertRecipient:
 		return kind{decodeAs[policy.AlertRecipient], keyBy(func(r policy.AlertRecipient) string { return r.Name }), compileAlertRecipient}, true
+	case KindWebhook:
+		return kind{decodeAs[policy.Webhook], keyBy(func(w policy.Webhook) string { return w.Name }), compileWebhook}, true
 	case KindContentFilters:
 		return kind{decodeAs[policy.ContentFilters], func(Value) string { return ContentFiltersKey }, compileContentFilters}, true
 	}

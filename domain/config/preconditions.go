@@ -42,8 +42,8 @@ func (e Edit) check(item Item, exists bool) error {
 
 // withCompanions adds the edits that keep listeners and host access tables in
 // step: a new listener gets the seeded table of its kind (B12), a deleted one
-// takes its table along.
-func withCompanions(base *Snapshot, edits []Edit) []Edit {
+// takes its table along. hasAccess tells whether a listener has a table already.
+func withCompanions(hasAccess func(listener string) bool, edits []Edit) []Edit {
 	touched := map[Ref]bool{}
 	for _, e := range edits {
 		touched[e.Ref()] = true
@@ -53,7 +53,7 @@ func withCompanions(base *Snapshot, edits []Edit) []Edit {
 		if e.Kind != KindListener || touched[table] {
 			continue
 		}
-		_, exists := base.access[e.Key]
+		exists := hasAccess(e.Key)
 		listener, isPut := e.Value.(policy.Listener)
 		switch {
 		case isPut && !exists:

@@ -15,6 +15,8 @@ type Status struct {
 	// Problems say why Applied is behind, part by part; empty where it is not,
 	// or where the change is still under way.
 	Problems []Problem
+	// Pending is the revision that waits to be confirmed; nil where none does.
+	Pending *Pending
 }
 
 // Problem is something that keeps a revision from being applied.
@@ -35,7 +37,9 @@ func (s *Service) Status() Status {
 	s.progress.mu.Lock()
 	problems := s.progress.problems
 	s.progress.mu.Unlock()
-	return Status{Committed: s.Snapshot().Revision, Applied: s.progress.applied.Value(), Problems: problems}
+	return Status{
+		Committed: s.Snapshot().Revision, Applied: s.progress.applied.Value(), Problems: problems, Pending: s.Pending(),
+	}
 }
 
 // ReportApplied is the engine's word that a revision is in force.

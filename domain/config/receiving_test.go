@@ -7,6 +7,7 @@ import (
 	"postern/domain"
 	"postern/domain/config"
 	"postern/domain/config/configtest"
+	"postern/domain/mailaddr"
 	"postern/domain/policy"
 	"postern/smtp/smtptest"
 )
@@ -70,4 +71,37 @@ func TestClientCertificatesNeedAnAnchor(t *testing.T) {
 	if len(r.Warnings) != 0 {
 		t.Errorf("warnings with an anchor: %v", r.Warnings)
 	}
+}
+
+// Who exempts clients where STARTTLS is required of them, or requires it of
+// clients that are exempt, is told: whichever comes last (B26).
+func TestExemptionAgainstRequiredIsWarnedOf(t *testing.T) {
+	s, _ := configtest.Seeded(t)
+	exempting := func(reason string) config.Edit {
+		pattern, err := mailaddr.ParseEndpointPattern("192.0.2.7")
+		if err != nil {
+			t.Fatal(err)
+		}
+		return config.Edit{Kind: config.KindSTARTTLSExemption, Key: pattern.String(), Value: policy.STARTTLSEntry{Pattern: pattern, Reason: reason}}
+	}
+	warned := func(what string, edit config.Edit, want string) {
+		t.Helper()
+		var got []string
+		for _, w := range configtest.Commit(t, s, edit).Warnings {
+			got = append(got, w.Pointer)
+		}
+		if strings.Join(got, " ") != want {
+			t.Errorf("%s: warnings at %q, want %q", what, got, want)
+		}
+	}
+	listener, _ := s.Snapshot().Listener("inbound")
+	listener.Defaults.TLS = policy.ListenerTLSRequired
+	required := config.Edit{Kind: config.KindListener, Key: "inbound", Value: listener}
+
+	warned("exemption alone", exempting("old device"), "")
+	warned("defaults against an exemption", required, "/default_policy_parameters/tls")
+	warned("exemption against the defaults", exempting("very old device"), "/pattern")
+	listener.Protocol = policy.ProtocolSMTPS
+	warned("implicit TLS", config.Edit{Kind: config.KindListener, Key: "inbound", Value: listener}, "")
+	warned("exemption where TLS is implicit", exempting("needs no STARTTLS"), "")
 }

@@ -23,23 +23,30 @@ type Store interface {
 	Current(ctx context.Context, refs []Ref) (map[Ref]Item, error)
 	// Commit writes the revision with its edits, and the items (deleting those
 	// without a document), in one transaction. It fails with domain.Stale if
-	// the newest revision is not base.
+	// the newest revision is not base. The draft that the revision comes from
+	// becomes a committed one, the revision that it reverts a reverted one; it
+	// fails with domain.Conflict where the one is not open or the other not
+	// pending.
 	Commit(ctx context.Context, base int64, r Revision, items []Item) error
 	// Items returns up to limit items of a kind with keys after the given one,
 	// in order of their keys.
 	Items(ctx context.Context, k Kind, after string, limit int) ([]Item, error)
 }
 
-// History reads committed revisions.
+// History reads committed revisions, and notes that one was confirmed.
 type History interface {
 	// Revision returns one revision with its edits.
 	Revision(ctx context.Context, number int64) (Revision, error)
-	// Revisions returns up to limit revisions without edits, newest first, from
-	// below the given number; 0 means from the newest.
-	Revisions(ctx context.Context, before int64, limit int) ([]Revision, error)
+	// Revisions returns the selected revisions without edits, newest first.
+	Revisions(ctx context.Context, q RevisionQuery) ([]Revision, error)
 	// StateAt returns, for every item changed after the revision, the first
 	// edit after it: whose Before is the item as it stood at that revision.
 	StateAt(ctx context.Context, number int64) ([]RecordedEdit, error)
+	// LastEdits returns, for each of the items that was ever edited, the newest
+	// revision that did, without its edits.
+	LastEdits(ctx context.Context, refs []Ref) (map[Ref]Revision, error)
+	// Confirm notes who confirmed a revision; Conflict if it is not pending.
+	Confirm(ctx context.Context, number int64, by string) error
 }
 
 // Certificates answers what configuration needs to know of certificates.
@@ -77,6 +84,7 @@ type Service struct {
 
 	writing  sync.Mutex // held while a change is made
 	snapshot atomic.Pointer[Snapshot]
+	pending  atomic.Pointer[Pending] // nil: no revision waits to be confirmed
 	progress progress
 }
 
@@ -102,17 +110,12 @@ func (s *Service) Snapshot() *Snapshot { return s.snapshot.Load() }
 func (s *Service) Commit(ctx context.Context, c Change) (Result, error) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
-	base := s.Snapshot()
-	c.Edits = withCompanions(base, c.Edits)
-	current, err := s.store.Current(ctx, refsOf(c.Edits))
-	if err != nil {
-		return Result{}, domain.Wrap(err, "read the items to change")
-	}
-	if err := checkPreconditions(c.Edits, current); err != nil {
+	if err := s.checkConfirm(c); err != nil {
 		return Result{}, err
 	}
-	work, err := s.prepare(ctx, base, c, current)
-	if err != nil || len(work.recorded) == 0 {
+	base := s.Snapshot()
+	work, err := s.examine(ctx, &c)
+	if err != nil || len(work.recorded) == 0 && c.reverts == 0 {
 		return work.result, err
 	}
 	if err := s.finish(ctx, base, c, work); err != nil {
@@ -178,13 +181,16 @@ func (s *Service) write(b *builder, w *work, e Edit, before Item, revision int64
 // follow. After a failed write the store is asked for the truth: whether a
 // transaction that returned an error took effect is not known.
 func (s *Service) finish(ctx context.Context, base *Snapshot, c Change, w work) error {
+	now := s.now().UTC()
 	revision := Revision{
-		Number: w.next.Revision, Author: c.Author, Comment: c.Comment, At: s.now().UTC(), Edits: w.recorded,
+		Number: w.next.Revision, Author: c.Author, Comment: c.Comment, At: now, Edits: w.recorded,
+		Draft: c.draft, Confirmation: c.confirmation(now), Reverts: c.reverts,
 	}
 	if err := s.store.Commit(ctx, base.Revision, revision, w.stored); err != nil {
 		reloadErr := s.reload(context.WithoutCancel(ctx))
 		return domain.Wrap(joinErr(err, reloadErr), "commit revision %d", revision.Number)
 	}
+	s.notePending(revision)
 	s.publish(w.next)
 	return nil
 }
@@ -213,6 +219,9 @@ func (s *Service) reload(ctx context.Context) error {
 		return builder.put(item.Kind, item.Key, v)
 	})
 	if err != nil {
+		return err
+	}
+	if err := s.loadPending(ctx); err != nil {
 		return err
 	}
 	s.publish(builder.done(revision))

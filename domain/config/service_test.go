@@ -29,7 +29,7 @@ func control(t *testing.T, pattern string, level policy.TLSLevel) config.Edit {
 
 func revisions(t *testing.T, s *config.Service) int {
 	t.Helper()
-	list, err := s.Revisions(t.Context(), 0, 1000)
+	list, err := s.Revisions(t.Context(), config.RevisionQuery{Limit: 1000})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -255,7 +255,7 @@ func TestRollbackRestoresEveryItem(t *testing.T) {
 	configtest.Commit(t, s, config.Edit{Kind: config.KindDestinationControl, Key: "new.example"})
 	configtest.Commit(t, s, control(t, "another.example", policy.TLSNone))
 
-	result, err := s.Rollback(t.Context(), at, "test", "")
+	result, err := s.Rollback(t.Context(), at, config.Act{Author: "test"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -265,7 +265,7 @@ func TestRollbackRestoresEveryItem(t *testing.T) {
 	if got := level(s, "changed.example"); got != policy.TLSRequired {
 		t.Errorf("snapshot says %s", got)
 	}
-	if _, err := s.Rollback(t.Context(), result.Revision+1, "test", ""); domain.KindOf(err) != domain.NotFound {
+	if _, err := s.Rollback(t.Context(), result.Revision+1, config.Act{Author: "test"}); domain.KindOf(err) != domain.NotFound {
 		t.Errorf("roll back to the future: %v", err)
 	}
 }

@@ -24,6 +24,7 @@ type Snapshot struct {
 	anchors      map[string]policy.TrustAnchor
 	profiles     map[string]policy.ServerProfile
 	recipients   map[string]policy.AlertRecipient
+	webhooks     map[string]policy.Webhook
 	domains      table[mailaddr.DomainName, struct{}]
 	controls     hostTable[policy.DestinationControl]
 	routes       hostTable[policy.Route]
@@ -105,7 +106,11 @@ func (s *Snapshot) CoreProfile(name string) (policy.CoreProfile, bool) {
 // those leave unset from the built-in ones (B14).
 func (s *Snapshot) FlowPolicy(l policy.Listener, name string) (policy.MailFlowPolicy, bool) {
 	p, ok := s.flowPolicies[name]
+	p = p.Acting()
 	p.FlowParameters = p.Inherit(l.Defaults).Inherit(policy.BuiltInParameters())
+	if p.Reported.RequireTLS {
+		p.TLS = max(p.TLS, policy.ListenerTLSPreferred) // what is not demanded is offered
+	}
 	return p, ok
 }
 
@@ -119,6 +124,12 @@ func (s *Snapshot) Access(listener string) (*policy.AccessTable, bool) {
 func (s *Snapshot) HostAccessTable(listener string) (policy.HostAccessTable, bool) {
 	a, ok := s.access[listener]
 	return a.written, ok
+}
+
+// hasAccess reports whether there is a host access table of the listener.
+func (s *Snapshot) hasAccess(listener string) bool {
+	_, ok := s.access[listener]
+	return ok
 }
 
 // Hosts reports whether mail for the recipient domain is taken from anyone (B18).
@@ -137,18 +148,36 @@ func (s *Snapshot) ContentFilters() *policy.FilterChain { return s.filters }
 func (s *Snapshot) Route(name mailaddr.DomainName) *policy.Route { return s.routes.Lookup(name) }
 
 // Control returns the destination control for a recipient domain with
-// inheritance resolved, and whether only the entry "default" matched (B21).
-func (s *Snapshot) Control(name mailaddr.DomainName) (control policy.DestinationControl, isDefault bool) {
+// inheritance resolved, and whether its TLS level is that of the entry "default"
+// (B21).
+func (s *Snapshot) Control(name mailaddr.DomainName) (control policy.DestinationControl, levelIsDefault bool) {
 	base := policy.BuiltInDestination()
 	base.Pattern = defaultPattern
 	if s.controls.all != nil {
-		base = s.controls.all.Inherit(base)
+		base = s.controls.all.Acting().Inherit(base)
 	}
 	entry := s.controls.Lookup(name)
 	if entry == nil || entry == s.controls.all {
 		return base, true
 	}
-	return entry.Inherit(base), false
+	acting := entry.Acting()
+	return acting.Inherit(base), acting.TLSLevel == nil
+}
+
+// reportOnly returns the level that a destination control would set for the
+// recipient domain, did it not only report; nil where none would. A narrower
+// entry that sets a level leaves a wider one nothing to report (B72).
+func (s *Snapshot) reportOnly(name mailaddr.DomainName) *policy.ReportOnlyLevel {
+	for _, entry := range []*policy.DestinationControl{s.controls.Lookup(name), s.controls.all} {
+		switch {
+		case entry == nil || entry.TLSLevel == nil:
+		case entry.ReportOnly:
+			return &policy.ReportOnlyLevel{Pattern: entry.Pattern, Level: *entry.TLSLevel}
+		default:
+			return nil
+		}
+	}
+	return nil
 }
 
 // defaultPattern is the key of the catch-all destination control.
@@ -173,14 +202,15 @@ func (s *Snapshot) ExemptInbound(addr netip.Addr, confirmed []mailaddr.DomainNam
 // not known. The evidence that others publish (DANE, MTA-STS) and the message's
 // flags are the caller's to add.
 func (s *Snapshot) OutboundInputs(recipient, host mailaddr.DomainName, addr netip.Addr, now time.Time) policy.OutboundInputs {
-	control, isDefault := s.Control(recipient)
+	control, levelIsDefault := s.Control(recipient)
 	in := policy.OutboundInputs{
-		Domain:           recipient,
-		TLS:              s.Settings.TLS,
-		Control:          control,
-		ControlIsDefault: isDefault,
-		Exemption:        entryInForce(&s.exemptions, now, []mailaddr.DomainName{recipient, host}, addr),
-		Requirement:      entryInForce(&s.requirements, now, []mailaddr.DomainName{host}, addr),
+		Domain:         recipient,
+		TLS:            s.Settings.TLS,
+		Control:        control,
+		LevelIsDefault: levelIsDefault,
+		ReportOnly:     s.reportOnly(recipient),
+		Exemption:      entryInForce(&s.exemptions, now, []mailaddr.DomainName{recipient, host}, addr),
+		Requirement:    entryInForce(&s.requirements, now, []mailaddr.DomainName{host}, addr),
 	}
 	if control.OverrideRemotePolicy.Active(now) {
 		in.RemoteOverride = control.OverrideRemotePolicy.Reason

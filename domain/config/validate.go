@@ -54,15 +54,15 @@ func within(pointer, below string) bool {
 	return ok && (rest == "" || rest[0] == '/')
 }
 
-// judgeable reports whether the edit can be judged in a configuration that lacks
-// the edits with faults of their own: none of the others may be missing in it.
-func judgeable(values []domain.Faults, i int) bool {
-	for j, faults := range values {
-		if j != i && len(faults) > 0 {
-			return false
+// faultyEdits counts the edits that have faults of their own. The configuration
+// under judgement lacks them: an edit can be judged in it where no other is missing.
+func faultyEdits(values []domain.Faults) (n int) {
+	for _, faults := range values {
+		if len(faults) > 0 {
+			n++
 		}
 	}
-	return true
+	return n
 }
 
 // validateWhole judges the configuration that the edits lead to: that every
@@ -74,8 +74,10 @@ func (s *Service) validateWhole(ctx context.Context, base, next *Snapshot, c Cha
 	for i, e := range c.Edits {
 		faults.Merge(e.At, values[i])
 	}
+	faulty := faultyEdits(values)
 	for i, e := range c.Edits {
-		if _, known := kindOf(e.Kind, e.Key); !known || !judgeable(values, i) {
+		others := faulty - min(1, len(values[i]))
+		if _, known := kindOf(e.Kind, e.Key); !known || others > 0 {
 			continue
 		}
 		part, warn, err := s.validateInPlace(ctx, next, e)
@@ -103,11 +105,14 @@ func (s *Service) validateInPlace(ctx context.Context, next *Snapshot, e Edit) (
 		}
 		warnings = append(warnings, v.Warnings()...)
 		warnings.Merge("/default_policy_parameters", warnClientCertificates(next, v.Defaults))
+		if v.Protocol == policy.ProtocolSMTP { // implicit TLS needs no STARTTLS
+			warnings.Merge("/default_policy_parameters", warnExemptions(next, v.Defaults))
+		}
 	case policy.HostAccessTable:
 		faults, warnings = checkAccess(next, v)
 	case policy.MailFlowPolicy:
 		faults = checkLastGroups(next, v)
-		warnings = append(warnExemptions(next, v), v.Warnings()...)
+		warnings = append(warnExemptions(next, v.FlowParameters), v.Warnings()...)
 		warnings = append(warnings, warnClientCertificates(next, v.FlowParameters)...)
 	case policy.ContentFilters:
 		warnings = warnFilters(next, v)
@@ -119,6 +124,11 @@ func (s *Service) validateInPlace(ctx context.Context, next *Snapshot, e Edit) (
 		faults, warnings = checkInspection(next, v), v.Warnings()
 	case policy.STARTTLSEntry:
 		faults = checkLists(next, e.Kind, v)
+		if e.Kind == KindSTARTTLSExemption {
+			warnings = warnRequired(next)
+		}
+	case policy.Webhook:
+		faults = checkWebhook(v)
 	case policy.AlertRecipient:
 		warnings = v.Warnings()
 	case policy.PublicWebSettings:
@@ -258,9 +268,37 @@ func warnFilters(next *Snapshot, l policy.ContentFilters) (f domain.Faults) {
 
 // warnExemptions tells of clients that can never send, because STARTTLS is
 // hidden from them and required of them (B26).
-func warnExemptions(next *Snapshot, p policy.MailFlowPolicy) (f domain.Faults) {
+func warnExemptions(next *Snapshot, p policy.FlowParameters) (f domain.Faults) {
 	if p.TLS == policy.ListenerTLSRequired && next.exemptions.len() > 0 {
 		f.Add("/tls", "clients on the STARTTLS exemption list cannot send under this policy: STARTTLS stays hidden from them and 530 is answered")
 	}
 	return f
+}
+
+// warnRequired tells the same of an exemption: where STARTTLS is required of
+// clients (B26).
+func warnRequired(next *Snapshot) (f domain.Faults) {
+	for _, l := range next.Listeners() {
+		if groups := next.requiringSTARTTLS(l); len(groups) > 0 {
+			f.Add("/pattern", "clients that it exempts cannot send to listener %q as sender group %s, where TLS is required: "+
+				"STARTTLS stays hidden from them and 530 is answered", l.Name, strings.Join(groups, ", "))
+		}
+	}
+	return f
+}
+
+// requiringSTARTTLS names the sender groups of a listener that may send, but only
+// after STARTTLS.
+func (s *Snapshot) requiringSTARTTLS(l policy.Listener) (groups []string) {
+	if l.Protocol != policy.ProtocolSMTP {
+		return nil
+	}
+	for _, g := range s.access[l.Name].written.Groups {
+		p, _ := s.FlowPolicy(l, g.Policy)
+		takesMail := p.Action == policy.ActionAccept || p.Action == policy.ActionRelay
+		if takesMail && p.TLS == policy.ListenerTLSRequired {
+			groups = append(groups, g.Name)
+		}
+	}
+	return groups
 }

@@ -58,6 +58,9 @@ type AlertRecipient struct {
 	// SubjectPrefix stands before the subject of mail, as "[gateway 1]".
 	SubjectPrefix string `json:"subject_prefix,omitempty"`
 	Description   string `json:"description,omitempty"`
+	// SecretID refers to the sealed secret that signs what is posted to a webhook;
+	// empty: it is not signed.
+	SecretID string `json:"secret_id,omitempty"`
 }
 
 const (
@@ -96,6 +99,9 @@ func isControl(r rune) bool { return r < ' ' || r == 0x7f }
 func (r AlertRecipient) checkMail(f *domain.Faults) {
 	if r.Address.Domain == "" && !r.Address.Literal.IsValid() {
 		f.Add("/address", "is required for mail: an address with a domain, as operator@example.com")
+	}
+	if r.SecretID != "" {
+		f.Add("/secret", "is for webhooks: remove it, or choose the kind %s", ChannelWebhook)
 	}
 	if r.URL != "" {
 		f.Add("/url", "is for webhooks: remove it, or choose the kind %s", ChannelWebhook)

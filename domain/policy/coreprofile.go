@@ -104,19 +104,20 @@ func (p CoreProfile) warnings() (f domain.Faults) {
 	return f
 }
 
-// parseCoreURI reads http://host[:port][/path] or https://host[:port][/path].
+// parseCoreURI reads http://host[:port][/path] or https://host[:port][/path]. Its
+// errors do not repeat the URI: whatever its form, it may hold a password or key.
 func parseCoreURI(uri string) (*url.URL, *domain.Error) {
 	const form = "write https://host[:port] or http://host[:port]"
 	u, err := url.Parse(uri)
 	switch {
 	case err != nil:
 		return nil, domain.E(domain.Invalid, "is no URI: %s", form)
-	case u.User != nil: // Not repeated: it may hold a password.
+	case u.User != nil:
 		return nil, domain.E(domain.Invalid, "holds credentials: put the API key into api_key")
 	case u.Scheme != schemeHTTP && u.Scheme != schemeHTTPS:
-		return nil, domain.E(domain.Invalid, "%q has another scheme than http and https: %s", uri, form)
+		return nil, domain.E(domain.Invalid, "has another scheme than http and https: %s", form)
 	case u.Opaque != "" || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
-		return nil, domain.E(domain.Invalid, "%q has more than host, port and path: %s", uri, form)
+		return nil, domain.E(domain.Invalid, "has more than host, port and path: %s", form)
 	}
 	if _, err := netip.ParseAddr(u.Hostname()); err != nil {
 		if _, err := mailaddr.ParseDomainName(u.Hostname()); err != nil {

@@ -57,10 +57,14 @@ func TestCoreProfile(t *testing.T) { // B32, B34
 
 // A password in a URI is not repeated in the fault that refuses it.
 func TestCoreProfileKeepsPasswordsOut(t *testing.T) {
-	p := ServerProfile{Name: "core", Type: ServerCore, URIs: []string{"https://admin:hunter2@core.example", "https://admin:hunter2@core.example:x"}}
-	faults := p.Validate()
-	if len(faults) != 2 || strings.Contains(faults.Err().Error(), "hunter2") {
-		t.Errorf("%v", faults)
+	for _, uri := range []string{
+		"https://user:hunter2@core.example", "https://user:hunter2%zz@core.example", "https:user:hunter2@core.example",
+		"user:hunter2@core.example", "https://core.example/?apikey=hunter2",
+	} {
+		faults := ServerProfile{Name: "core", Type: ServerCore, URIs: []string{uri}}.Validate()
+		if len(faults) == 0 || strings.Contains(faults.Err().Error(), "hunter2") {
+			t.Errorf("%s: %v", uri, faults)
+		}
 	}
 }
 

@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"io"
 	"mime"
+	"slices"
 	"strings"
 
+	"golang.org/x/text/encoding"
 	"golang.org/x/text/encoding/htmlindex"
 )
 
@@ -51,12 +53,17 @@ func cutField(line string) (name, body string) {
 	return name, body
 }
 
-// add takes a field with its lines, which unfold by leaving out their ends.
+// add takes a field with its lines. Where it was folded a person reads one space,
+// whichever white space the sender's program has put there: many fold with a tab.
 func (h *MessageHeader) add(name string, lines []string) {
-	if name != "" {
-		body := strings.TrimSpace(strings.Join(lines, ""))
-		h.fields = append(h.fields, HeaderField{Name: name, Value: decodeField(body)})
+	if name == "" {
+		return
 	}
+	for i, line := range lines {
+		lines[i] = strings.Trim(line, " \t")
+	}
+	lines = slices.DeleteFunc(lines, func(line string) bool { return line == "" })
+	h.fields = append(h.fields, HeaderField{Name: name, Value: decodeField(strings.Join(lines, " "))})
 }
 
 // Values returns what the fields of the name say, in order.
@@ -81,8 +88,8 @@ func decodeField(body string) string {
 // charsetReader decodes a charset by the names that mail and web use. An unknown
 // one is read as it is: most have ASCII in common.
 func charsetReader(charset string, input io.Reader) (io.Reader, error) {
-	encoding, err := htmlindex.Get(charset)
-	if err != nil {
+	known, err := htmlindex.Get(charset)
+	if err != nil || known == encoding.Replacement { // the web reads nothing in the latter
 		return input, nil
 	}
 	// In one piece: a reader of x/text brings buffers far larger than a word.
@@ -90,7 +97,7 @@ func charsetReader(charset string, input io.Reader) (io.Reader, error) {
 	if err != nil {
 		return nil, err
 	}
-	decoded, err := encoding.NewDecoder().Bytes(text)
+	decoded, err := known.NewDecoder().Bytes(text)
 	return bytes.NewReader(decoded), err
 }
 

@@ -11,7 +11,7 @@ import (
 func TestMessageHeaderValues(t *testing.T) {
 	h := ParseMessageHeader([]byte("A: 1\r\nb:2\r\n\t3\r\nA:  x \r\n: y\r\nA\r\nC D: z\r\nB:\r\n\r\nA: body\r\n"))
 	for name, want := range map[string][]string{
-		"a": {"1", "x"}, "B": {"2\t3", ""}, "C D": nil, "": nil, "D": nil,
+		"a": {"1", "x"}, "B": {"2 3", ""}, "C D": nil, "": nil, "D": nil,
 	} {
 		if diff := cmp.Diff(want, h.Values(name)); diff != "" {
 			t.Errorf("%q:\n%s", name, diff)

@@ -8,23 +8,6 @@ import (
 	"postern/domain/mailaddr"
 )
 
-// DANEState is what DNSSEC and TLSA records say of a candidate host (B63).
-type DANEState uint8
-
-// The DANE states.
-const (
-	DANEUnknown  DANEState = iota // not looked up
-	DANEAbsent                    // insecure addresses, or securely no TLSA records
-	DANEUsable                    // a record that authenticates
-	DANEUnusable                  // records, but none we can use: TLS is mandatory all the same
-	DANEFailed                    // bogus, refused or timed out: this host must wait
-)
-
-var daneStateNames = [...]string{"unknown", "absent", "usable", "unusable", "failed"}
-
-// String returns the state's name.
-func (s DANEState) String() string { return nameOf(daneStateNames[:], s) }
-
 // MTASTSState is what the recipient domain's MTA-STS policy says of a
 // candidate host (B60).
 type MTASTSState uint8
@@ -58,8 +41,11 @@ type OutboundInputs struct {
 	TLS    TLSSettings
 	// Control is the destination control with inheritance resolved.
 	Control DestinationControl
-	// ControlIsDefault says that the entry "default" matched, which B2 raises.
-	ControlIsDefault bool
+	// LevelIsDefault says that the control has its level from the entry "default",
+	// which B2 raises.
+	LevelIsDefault bool
+	// ReportOnly is a level that does not act (B72); nil where there is none.
+	ReportOnly *ReportOnlyLevel
 	// Exemption and Requirement are the list entries in force that match the
 	// recipient domain, the host or its address; nil where none does (B25).
 	Exemption   *STARTTLSEntry
@@ -145,7 +131,8 @@ func (d Decision) opportunistic() bool {
 
 // Key is equal for decisions that ask the same of a connection, so that the
 // same connection may serve both (B29). Where the recipient domain itself is
-// verified, it is part of the requirement.
+// verified, it is part of the requirement; and what is refused never goes with
+// what is not.
 func (d Decision) Key() string {
 	parts := []string{d.Level.String(), d.MinVersion.String()}
 	for _, check := range d.Checks {
@@ -162,6 +149,9 @@ func (d Decision) Key() string {
 	}
 	if d.RequireTLS {
 		parts = append(parts, "requiretls")
+	}
+	if d.Refused != nil {
+		parts = append(parts, "refused="+d.Refused.Rule, d.Refused.Code)
 	}
 	return strings.Join(parts, " ")
 }
@@ -197,6 +187,8 @@ func Effective(in OutboundInputs) Decision {
 	d.RequireTLS = in.RequireTLS
 	d.Refused = refusal(in, d)
 	d.switchOff(in, winner)
+	d.demandDANE(in)
+	d.report(in.ReportOnly)
 	return d
 }
 
@@ -233,10 +225,11 @@ func controlClaim(in OutboundInputs) claim {
 		reason: Reason{Rule: "destination_control", Entry: in.Control.Pattern.String(), Asks: level.String()},
 		level:  level,
 	}
-	// B2: the default destination control acts as preferred.
-	if in.TLS.SendSTARTTLS && in.ControlIsDefault && level == TLSNone {
+	// B2: the default destination control acts as preferred, for those too that
+	// inherit from it.
+	if in.TLS.SendSTARTTLS && in.LevelIsDefault && level == TLSNone {
 		c.level = TLSPreferred
-		c.reason = Reason{Rule: "tls.send_starttls", Entry: in.Control.Pattern.String(), Asks: "preferred"}
+		c.reason = Reason{Rule: "tls.send_starttls", Entry: "default", Asks: "preferred"}
 	}
 	switch level {
 	case TLSRequiredVerify:

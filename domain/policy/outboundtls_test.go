@@ -70,6 +70,34 @@ func TestRemoteMatrix(t *testing.T) {
 	m.compare(t, "remote")
 }
 
+// TestDANEModeMatrix covers what a destination control makes of DANE (B21, B26,
+// B31, B63): off ignores it, mandatory delivers by it or not at all.
+func TestDANEModeMatrix(t *testing.T) {
+	m := newMatrix("mode", "level", "dane", "lifted_by", "requiretls")
+	lifts := map[string]func(*OutboundInputs){
+		"-":         func(*OutboundInputs) {},
+		"control":   func(in *OutboundInputs) { in.RemoteOverride = "their records are broken" },
+		"exemption": func(in *OutboundInputs) { in.Exemption = &STARTTLSEntry{OverrideRemotePolicy: true} },
+		"route":     func(in *OutboundInputs) { in.Routed = true },
+	}
+	for _, mode := range []DANEMode{DANEOff, DANEOpportunistic, DANEMandatory} {
+		for _, level := range []TLSLevel{TLSPreferred, TLSRequired} {
+			for dane := DANEUnknown; dane <= DANEFailed; dane++ {
+				for _, lift := range []string{"-", "control", "exemption", "route"} {
+					for _, flagged := range []bool{false, true} {
+						in := inputs(t, "example.com", level)
+						in.Control.DANE, in.DANE = mode, dane
+						in.RequireTLS, in.SecureMX = flagged, true
+						lifts[lift](&in)
+						m.add(Effective(in), mode, level, dane, lift, flagged)
+					}
+				}
+			}
+		}
+	}
+	m.compare(t, "dane_mode")
+}
+
 // TestRequireTLSMatrix covers messages flagged REQUIRETLS (B26, B55–B58).
 func TestRequireTLSMatrix(t *testing.T) {
 	m := newMatrix("enabled", "level", "secure_mx", "dane", "mta_sts", "override", "header_no")
@@ -220,6 +248,11 @@ func TestDecisionKeyTellsRequirementsApart(t *testing.T) {
 	if base.Key() == lower.Key() {
 		t.Error("connections of other minimum versions were shared")
 	}
+	refused := base
+	refused.Refused = &Refusal{Rule: "dane", Code: "4.7.5"}
+	if base.Key() == refused.Key() {
+		t.Error("what is refused was shared with what is not")
+	}
 }
 
 func inputs(t *testing.T, control string, level TLSLevel) OutboundInputs {
@@ -229,10 +262,10 @@ func inputs(t *testing.T, control string, level TLSLevel) OutboundInputs {
 		t.Fatal(err)
 	}
 	return OutboundInputs{
-		Domain:           "example.com",
-		TLS:              TLSSettings{Enabled: true, MinVersion: tls12},
-		Control:          DestinationControl{Pattern: pattern, TLSLevel: &level},
-		ControlIsDefault: pattern.IsAll(),
+		Domain:         "example.com",
+		TLS:            TLSSettings{Enabled: true, MinVersion: tls12},
+		Control:        DestinationControl{Pattern: pattern, TLSLevel: &level},
+		LevelIsDefault: pattern.IsAll(),
 	}
 }
 
@@ -333,5 +366,52 @@ func (m *matrix) compare(t *testing.T, name string) {
 	}
 	if diff := cmp.Diff(string(want), got.String()); diff != "" {
 		t.Errorf("%s differs (-want +got); review, then run the test with -update:\n%s", file, diff)
+	}
+}
+
+// TestReportOnlyMatrix covers a level that only reports (B72) above every level
+// that acts, with what else may ask for TLS: it is named in the reasons, and
+// changes nothing.
+func TestReportOnlyMatrix(t *testing.T) {
+	m := newMatrix("reports", "acting", "required", "dane", "exempt")
+	for reports := TLSPreferred; reports <= TLSRequiredVerifyHosted; reports++ {
+		for acting := TLSNone; acting <= TLSRequiredVerifyHosted; acting++ {
+			for _, required := range []string{"-", "mx.example.com"} {
+				for _, dane := range []DANEState{DANEAbsent, DANEUsable} {
+					for _, exempt := range []string{"-", "example.com"} {
+						in := inputs(t, "default", acting)
+						in.Requirement, in.DANE, in.Exemption = entry(t, required), dane, entry(t, exempt)
+						plain := Effective(in)
+						pattern, err := mailaddr.ParseHostPattern("example.com")
+						if err != nil {
+							t.Fatal(err)
+						}
+						in.ReportOnly = &ReportOnlyLevel{Pattern: pattern, Level: reports}
+						d := Effective(in)
+						m.add(d, reports, acting, required, dane, exempt)
+						last := len(d.Reasons) - 1
+						if d.Reasons = d.Reasons[:last]; !cmp.Equal(plain, d) {
+							t.Errorf("the decision is another one:\n%s", cmp.Diff(plain, d))
+						}
+					}
+				}
+			}
+		}
+	}
+	m.compare(t, "report_only")
+}
+
+// What a level that only reports would have decided is what it decides once it
+// acts.
+func TestEnforcedLevel(t *testing.T) {
+	in := inputs(t, "default", TLSPreferred)
+	if _, ok := in.Enforced(); ok {
+		t.Error("nothing reports")
+	}
+	acting := inputs(t, "example.com", TLSRequiredVerify)
+	in.ReportOnly = &ReportOnlyLevel{Pattern: acting.Control.Pattern, Level: TLSRequiredVerify}
+	enforced, ok := in.Enforced()
+	if diff := cmp.Diff(Effective(acting), Effective(enforced)); !ok || diff != "" {
+		t.Errorf("enforced (-acting +got):\n%s", diff)
 	}
 }

@@ -77,6 +77,7 @@ func (h NextHop) standsAlone() bool { return h.UseDNS || h.Discard }
 
 // Validate reports every broken rule of the route by itself.
 func (r Route) Validate() (f domain.Faults) {
+	checkCatchAll(&f, r.Pattern, "ALL") // B31
 	if len(r.NextHops) == 0 {
 		f.Add("/next_hops", "must hold at least one next hop; delete the route to deliver by MX")
 	}

@@ -6,6 +6,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"postern/domain"
+	"postern/domain/mailaddr"
 )
 
 func faultList(faults domain.Faults) []string {
@@ -70,6 +71,30 @@ func TestRouteWarnsOfDiscardBesideOthers(t *testing.T) {
 	}
 	if got := (Route{NextHops: []NextHop{{Discard: true}}}).Warnings(); len(got) > 0 {
 		t.Errorf("discard alone: %v", got)
+	}
+}
+
+// There is one entry for all domains in each list, under one name (B21, B31): a
+// control "ALL" would decide in place of "default", and lower it unseen.
+func TestOneNameForAllDomains(t *testing.T) {
+	for _, tt := range []struct {
+		word           string
+		control, route []string
+	}{
+		{"default", nil, []string{"/pattern the entry for all domains is called ALL here"}},
+		{"ALL", []string{"/pattern the entry for all domains is called default here"}, nil},
+		{"example.com", nil, nil},
+	} {
+		pattern, err := mailaddr.ParseHostPattern(tt.word)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(tt.control, faultList(DestinationControl{Pattern: pattern}.Validate())); diff != "" {
+			t.Errorf("destination control %s: %s", tt.word, diff)
+		}
+		if diff := cmp.Diff(tt.route, faultList(Route{Pattern: pattern, NextHops: []NextHop{{UseDNS: true}}}.Validate())); diff != "" {
+			t.Errorf("route %s: %s", tt.word, diff)
+		}
 	}
 }
 

@@ -55,8 +55,11 @@ func (t HostAccessTable) Validate() (f domain.Faults) {
 		}
 	}
 	// B12: the last group is the undeletable ALL.
-	if n := len(t.Groups); n == 0 || t.Groups[n-1].Name != AllGroup || len(t.Groups[n-1].Senders) != 0 {
-		f.Add("/sender_groups", "must end with the group %q, which has no senders of its own", AllGroup)
+	switch n := len(t.Groups); {
+	case n == 0 || t.Groups[n-1].Name != AllGroup:
+		f.Add("/sender_groups", "must end with the group %q: it can neither be deleted nor moved", AllGroup)
+	case len(t.Groups[n-1].Senders) != 0:
+		f.Add(fmt.Sprintf("/sender_groups/%d/senders", n-1), "must be empty: the group %q is whoever no group above it names", AllGroup)
 	}
 	return f
 }

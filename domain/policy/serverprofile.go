@@ -226,19 +226,20 @@ func (p ServerProfile) Endpoints() []ServerEndpoint {
 	return list
 }
 
-// parseServerURI reads smtp://host[:port] or smtps://host[:port].
+// parseServerURI reads smtp://host[:port] or smtps://host[:port]. Its errors do
+// not repeat the URI: whatever its form, it may hold a password.
 func parseServerURI(uri string) (ServerEndpoint, *domain.Error) {
 	const form = "write smtp://host[:port] or smtps://host[:port]"
 	u, err := url.Parse(uri)
 	switch {
 	case err != nil:
-		return ServerEndpoint{}, domain.E(domain.Invalid, "%q is no URI: %s", uri, form)
-	case u.User != nil: // Not repeated: it may hold a password.
+		return ServerEndpoint{}, domain.E(domain.Invalid, "is no URI: %s", form)
+	case u.User != nil:
 		return ServerEndpoint{}, domain.E(domain.Invalid, "holds credentials: put them into username and password")
 	case u.Scheme != schemeSMTP && u.Scheme != schemeSMTPS:
-		return ServerEndpoint{}, domain.E(domain.Invalid, "%q has another scheme than smtp and smtps: %s", uri, form)
+		return ServerEndpoint{}, domain.E(domain.Invalid, "has another scheme than smtp and smtps: %s", form)
 	case u.Opaque != "" || u.RawQuery != "" || u.Fragment != "" || u.Path != "" && u.Path != "/":
-		return ServerEndpoint{}, domain.E(domain.Invalid, "%q has more than host and port: %s", uri, form)
+		return ServerEndpoint{}, domain.E(domain.Invalid, "has more than host and port: %s", form)
 	}
 	e := ServerEndpoint{ImplicitTLS: u.Scheme == schemeSMTPS}
 	return e.at(u)

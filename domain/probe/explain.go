@@ -110,7 +110,8 @@ type Client struct {
 	Groups []Group
 	// Policy is the mail flow policy as the listener applies it (B14).
 	Policy policy.MailFlowPolicy
-	// OffersSTARTTLS and RequiresTLS are what the client meets (B15, B26).
+	// OffersSTARTTLS and RequiresTLS are what the client meets (B15, B26): by
+	// implicit TLS the latter alone.
 	OffersSTARTTLS bool
 	RequiresTLS    bool
 	// Exemption is the entry of the STARTTLS exemption list in force for the

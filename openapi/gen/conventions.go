@@ -39,25 +39,25 @@ var shapes = map[string]shape{
 		unchanged:  true,
 	},
 	"replace": {
-		parameters: []string{"Wait", "IfMatch", "IfNoneMatch", "ChangeComment"},
+		parameters: []string{"Wait", "ConfirmWithin", "Change", "IfMatch", "IfNoneMatch", "ChangeComment"},
 		headers:    []string{"ETag", "Revision-Committed", "Revision-Applied"},
 		failures:   []int{404, 408, 409, 412, 413, 415, 422},
 		notes:      true,
 	},
 	"patch": {
-		parameters: []string{"Wait", "IfMatch", "ChangeComment"},
+		parameters: []string{"Wait", "ConfirmWithin", "Change", "IfMatch", "ChangeComment"},
 		headers:    []string{"ETag", "Revision-Committed", "Revision-Applied"},
 		failures:   []int{404, 408, 409, 412, 413, 415, 422},
 		notes:      true,
 	},
 	"delete": {
-		parameters: []string{"Wait", "IfMatch", "ChangeComment"},
+		parameters: []string{"Wait", "ConfirmWithin", "Change", "IfMatch", "ChangeComment"},
 		headers:    []string{"Revision-Committed", "Revision-Applied"},
 		failures:   []int{404, 409, 412, 422},
 	},
 	// A POST that makes a revision.
 	"change": {
-		parameters: []string{"Wait", "ChangeComment"},
+		parameters: []string{"Wait", "ConfirmWithin", "ChangeComment"},
 		headers:    []string{"Revision-Committed", "Revision-Applied"},
 		failures:   []int{404, 409, 422},
 		notes:      true,
@@ -66,6 +66,12 @@ var shapes = map[string]shape{
 	"create": {
 		headers:  []string{"ETag"},
 		failures: []int{408, 413, 415, 422},
+	},
+	// Changes what is no configuration by a merge patch.
+	"update": {
+		parameters: []string{"IfMatch"},
+		headers:    []string{"ETag"},
+		failures:   []int{404, 408, 409, 412, 413, 415, 422},
 	},
 	// A PUT that makes or replaces what is no configuration.
 	"put": {
@@ -107,9 +113,14 @@ func finish(doc *openapi3.T, examples string) error {
 	doc.Security = openapi3.SecurityRequirements{{"bearer": {}}, {"basic": {}}}
 	doc.Components.Schemas["WriteNotes"] = writeNotes()
 	finishSchemas(doc.Components.Schemas)
+	drafts := draftReads(doc)
 	for _, path := range doc.Paths.InMatchingOrder() {
 		for method, operation := range doc.Paths.Value(path).Operations() {
-			if err := finishOperation(operation); err != nil {
+			addScope(operation, method, path)
+			if drafts[operation] {
+				addChange(operation)
+			}
+			if err := finishOperation(operation, method); err != nil {
 				return fmt.Errorf("%s %s: %w", method, path, err)
 			}
 		}
@@ -118,19 +129,27 @@ func finish(doc *openapi3.T, examples string) error {
 	return addExamples(doc, examples)
 }
 
-func finishOperation(o *openapi3.Operation) error {
+func finishOperation(o *openapi3.Operation, method string) error {
 	name, _ := o.Extensions["x-shape"].(string)
 	s, ok := shapes[name]
 	if !ok {
 		return fmt.Errorf("there is no shape %q", name)
 	}
 	delete(o.Extensions, "x-shape")
+	if method == http.MethodPost {
+		s = repeatable(s)
+	}
 	if err := describeRole(o); err != nil {
 		return err
 	}
 	addMediaTypes(o)
+	if name == "list" {
+		addLines(o)
+	}
 	for _, p := range o.Parameters {
-		delete(p.Value.Extensions, "x-originalParamName")
+		if p.Value != nil {
+			delete(p.Value.Extensions, "x-originalParamName")
+		}
 	}
 	if o.RequestBody != nil {
 		delete(o.RequestBody.Value.Extensions, "x-originalParamName")
@@ -147,6 +166,14 @@ func finishOperation(o *openapi3.Operation) error {
 	return nil
 }
 
+// repeatable adds what every POST has: it takes effect once for each key.
+func repeatable(s shape) shape {
+	s.parameters = append(slices.Clone(s.parameters), "IdempotencyKey")
+	s.headers = append(slices.Clone(s.headers), "Idempotency-Replayed")
+	s.failures = append(slices.Clone(s.failures), 408, 409, 413, 422)
+	return s
+}
+
 // addMediaTypes adds those that x-also names beside the one of the comment. They
 // are text to the document, whatever is in them.
 func addMediaTypes(o *openapi3.Operation) {
@@ -158,6 +185,16 @@ func addMediaTypes(o *openapi3.Operation) {
 	}
 }
 
+// mediaLines is a list as one document a line.
+const mediaLines = "application/x-ndjson"
+
+// addLines lets a list be read line by line. The lines are text to the document.
+func addLines(o *openapi3.Operation) {
+	lines := openapi3.NewStringSchema()
+	lines.Description = "One item a line; without a limit the whole list."
+	o.Responses.Status(http.StatusOK).Value.Content[mediaLines] = openapi3.NewMediaType().WithSchema(lines)
+}
+
 // describeRole says in words what x-role says to programs.
 func describeRole(o *openapi3.Operation) error {
 	role, _ := o.Extensions["x-role"].(string)
@@ -167,7 +204,7 @@ func describeRole(o *openapi3.Operation) error {
 	if o.Description != "" {
 		o.Description += "\n\n"
 	}
-	o.Description += "Needs the role `" + role + "`."
+	o.Description += fmt.Sprintf("Needs the role `%s` and the scope `%s`.", role, o.Extensions["x-scope"])
 	return nil
 }
 
@@ -231,7 +268,7 @@ func problemResponses() openapi3.ResponseBodies {
 				Schema:  &openapi3.SchemaRef{Ref: "#/components/schemas/Problem"},
 				Example: example.document(code),
 			}},
-			Headers: headersOf(slices.Concat(everyHeader, failureHeaders[code])),
+			Headers: headersOf(slices.Concat(everyHeader, failureHeaders[code], []string{"Idempotency-Replayed"})),
 		}
 		responses[problemName(code)] = &openapi3.ResponseRef{Value: response}
 	}
@@ -240,7 +277,7 @@ func problemResponses() openapi3.ResponseBodies {
 
 // everyHeader are the headers of every reply; a caller that is not known has no
 // rate yet.
-var everyHeader = []string{"X-Request-Id", "RateLimit", "RateLimit-Policy"}
+var everyHeader = []string{"X-Request-Id", "RateLimit", "RateLimit-Policy", "Deprecation", "Sunset", "Link"}
 
 func headersOf(names []string) openapi3.Headers {
 	headers := openapi3.Headers{}

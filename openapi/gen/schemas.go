@@ -52,7 +52,7 @@ func isPage(schema string) bool { return strings.HasSuffix(schema, "Page") }
 // the way it writes generic ones: rest.Page-rest_Route.
 var (
 	genericName = regexp.MustCompile(`"(#/definitions/)?rest\.(\w+)-(?:rest|policy)_(\w+)"`)
-	plainName   = regexp.MustCompile(`"(#/definitions/)?(?:rest|policy|delivery|certificate|alert|job|eventlog)\.(\w+)"`)
+	plainName   = regexp.MustCompile(`"(#/definitions/)?(?:rest|policy|delivery|certificate|alert|job|eventlog|webhook)\.(\w+)"`)
 )
 
 // plainNames gives the types of swag's document the names that callers know

@@ -20,6 +20,18 @@ func sharedParameters() openapi3.ParametersMap {
 			Name: "wait", In: "query", Schema: openapi3.NewStringSchema().WithPattern(`^(0|[0-9.]+(ms|s|m))$`).NewRef(), Example: "10s",
 			Description: "How long the reply may wait, up to 60s, until what was committed is in force. A reply that did not wait long enough is no failure: its headers say how far it came.",
 		},
+		"IdempotencyKey": {
+			Name: "Idempotency-Key", In: "header", Schema: openapi3.NewStringSchema().WithMinLength(1).WithMaxLength(257).NewRef(), Example: "8e03978e-40d5-43e8-bc93-6894a57f9324",
+			Description: "A key of the caller's own, new for each request. The same request with the same key is answered as the first time, for 24 hours, and takes effect once; another request with the key is 422, and 409 says that the first is under way.",
+		},
+		"Change": {
+			Name: "change", In: "query", Schema: openapi3.NewStringSchema().WithMinLength(1).NewRef(), Example: "0199d2a4-6f1b-7c3e-9b7a-3d5f8e2c1a40",
+			Description: "The id of an open draft to work on, instead of the configuration in force: reads show the configuration as it would be, writes take effect with the commit of the draft. The revisions in the headers stay those of now.",
+		},
+		"ConfirmWithin": {
+			Name: "confirm_within", In: "query", Schema: openapi3.NewStringSchema().WithPattern(`^[0-9.]+(s|m|h)([0-9.]+(s|m))*$`).NewRef(), Example: "10m",
+			Description: "Takes the revision back by itself after this time, 5s to 24h, unless it is confirmed before. One revision at a time may wait; 409 names it.",
+		},
 		"IfMatch": {
 			Name: "If-Match", In: "header", Schema: openapi3.NewStringSchema().NewRef(), Example: `"0c0ad25d9f1fa3b3a2f6b1c4"`,
 			Description: "The ETag that the object must have now, or * if it must exist; otherwise 412.",
@@ -49,8 +61,11 @@ func sharedHeaders() openapi3.Headers {
 	}{
 		"Activation-Applied":   {number, "The activation that handshakes use."},
 		"Activation-Committed": {number, "The activation that the request made."},
+		"Deprecation":          {text, "Present where the operation will go: since when that is known (RFC 9745)."},
+		"Sunset":               {text, "When a deprecated operation goes (RFC 8594)."},
 		"ETag":                 {text, "The strong entity tag of the object as it is now, for If-Match and If-None-Match."},
-		"Link":                 {text, `The next page, rel="next"; absent on the last one.`},
+		"Idempotency-Replayed": {text, "true where the reply is that of an earlier request with the same Idempotency-Key."},
+		"Link":                 {text, `The next page, rel="next", absent on the last one; for a deprecated operation what to read about it.`},
 		"Location":             {text, "Where the new object, or the job, is."},
 		"RateLimit":            {text, "How many requests the caller may send at once now."},
 		"RateLimit-Policy":     {text, "The rate that every caller has: its quota, and the seconds in which it is given back."},

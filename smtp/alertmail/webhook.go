@@ -1,68 +1,32 @@
 package alertmail
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
-	"net/netip"
-	"net/url"
-	"syscall"
 	"time"
 
+	"postern/domain"
 	"postern/domain/alert"
 	"postern/domain/config"
 	"postern/domain/policy"
-)
-
-// Bounds of a call.
-const (
-	webhookTimeout     = 10 * time.Second
-	maxResponseHeader  = 64 << 10
-	maxResponseContent = 4 << 10
+	"postern/smtp/webhook"
 )
 
 // Webhook posts alerts as JSON. It is safe for concurrent use.
 type Webhook struct {
 	snapshot func() *config.Snapshot
-	client   *http.Client
+	secrets  config.Secrets
+	now      func() time.Time
+	caller   *webhook.Caller
 }
 
 // NewWebhook returns a webhook that follows the settings of the newest
 // snapshot.
-func NewWebhook(snapshot func() *config.Snapshot) *Webhook {
-	w := &Webhook{snapshot: snapshot}
-	dialer := &net.Dialer{Timeout: webhookTimeout, ControlContext: w.checkAddress}
-	w.client = &http.Client{
-		Timeout: webhookTimeout,
-		// No proxy: it would see to addresses that are not checked here. Nothing is
-		// kept open, so that every call is checked.
-		Transport: &http.Transport{
-			DialContext: dialer.DialContext, DisableKeepAlives: true, MaxResponseHeaderBytes: maxResponseHeader,
-		},
-		// A receiver that moves is configured anew; one that sends us elsewhere is
-		// not followed.
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
-	return w
-}
-
-// checkAddress refuses to connect to where an administrator does not want us.
-// It sees the very address that will be connected to, after any look-up: a name
-// that changes its address between check and use gains nothing.
-func (w *Webhook) checkAddress(_ context.Context, _, address string, _ syscall.RawConn) error {
-	to, err := netip.ParseAddrPort(address)
-	if err != nil {
-		return err
-	}
-	if !w.snapshot().Settings.Alerts.AllowPrivateWebhooks && !isPublic(to.Addr()) {
-		return final{errPrivate}
-	}
-	return nil
+func NewWebhook(snapshot func() *config.Snapshot, secrets config.Secrets, caller *webhook.Caller, now func() time.Time) *Webhook {
+	return &Webhook{snapshot: snapshot, secrets: secrets, caller: caller, now: now}
 }
 
 // call is what a webhook receives.
@@ -101,38 +65,25 @@ func (w *Webhook) Send(ctx context.Context, to policy.AlertRecipient, a alert.Al
 	if err != nil {
 		return final{err}
 	}
-	return w.post(ctx, to.URL, body)
+	header, err := w.sign(ctx, to, a, body)
+	if err == nil {
+		_, err = w.caller.Post(ctx, to.URL, header, body)
+	}
+	if f, ok := errors.AsType[webhook.Final](err); ok {
+		return final{f}
+	}
+	return err
 }
 
-// post sends the body. The URL never appears in errors: its path may be all that
-// keeps strangers out.
-func (w *Webhook) post(ctx context.Context, to string, body []byte) error {
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, to, bytes.NewReader(body))
+// sign returns the headers that prove the call to be ours, where the recipient has
+// a secret. The id changes with what is told of the alert.
+func (w *Webhook) sign(ctx context.Context, to policy.AlertRecipient, a alert.Alert, body []byte) (http.Header, error) {
+	if to.SecretID == "" {
+		return nil, nil
+	}
+	secret, err := w.secrets.Get(ctx, to.SecretID)
 	if err != nil {
-		return final{errors.New("the URL cannot be called")}
+		return nil, domain.Wrap(err, "open the secret of the webhook")
 	}
-	request.Header.Set("Content-Type", "application/json")
-	request.Header.Set("User-Agent", "Postern")
-	response, err := w.client.Do(request)
-	if err != nil {
-		if wrapped, ok := errors.AsType[*url.Error](err); ok {
-			err = wrapped.Err
-		}
-		return fmt.Errorf("the webhook cannot be called: %w", err)
-	}
-	defer response.Body.Close()
-	_, _ = io.Copy(io.Discard, io.LimitReader(response.Body, maxResponseContent)) // what it says is of no interest
-	return judge(response.StatusCode)
-}
-
-// judge tells success from failure, and failures that may pass from final ones.
-func judge(status int) error {
-	err := fmt.Errorf("the webhook answered with status %d", status)
-	switch {
-	case status/100 == 2:
-		return nil
-	case status/100 == 5, status == http.StatusTooManyRequests, status == http.StatusRequestTimeout:
-		return err
-	}
-	return final{err}
+	return webhook.Sign(secret, fmt.Sprintf("alert_%s_%d", a.ID, a.Notified), w.now(), body)
 }

@@ -160,3 +160,31 @@ func TestExplainTellsWhatIsAskedOfClients(t *testing.T) { // B71
 		t.Errorf("nothing is asked for: %q", e.Certificate)
 	}
 }
+
+// On a listener with implicit TLS nothing goes in clear, whatever the policy says
+// of STARTTLS; with TLS switched off nothing goes at all (B1, B71).
+func TestExplainOfImplicitTLS(t *testing.T) {
+	for _, tc := range []struct {
+		name     string
+		switched bool
+		want     []policy.Reason
+	}{
+		{"on", true, []policy.Reason{{Rule: "listener.protocol", Entry: "test", Asks: "TLS before SMTP begins"}}},
+		{"off", false, []policy.Reason{
+			{Rule: "listener.protocol", Entry: "test", Asks: "TLS before SMTP begins", OverruledBy: "tls.enabled"},
+			{Rule: "tls.enabled", Entry: "false", Asks: "no connection"},
+		}},
+	} {
+		s := setup{
+			policies: []policy.MailFlowPolicy{flow(policy.ListenerTLSOff)}, noTLS: !tc.switched,
+			listener: policy.Listener{Protocol: policy.ProtocolSMTPS},
+		}
+		e := newGateway(t, s).current.Load().Explain(netip.MustParseAddr("192.0.2.1"))
+		if !e.RequiresTLS || e.OffersSTARTTLS {
+			t.Errorf("%s: %+v", tc.name, e)
+		}
+		if diff := cmp.Diff(tc.want, e.Reasons); diff != "" {
+			t.Errorf("%s:\n%s", tc.name, diff)
+		}
+	}
+}

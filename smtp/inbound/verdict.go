@@ -62,7 +62,8 @@ func (h *Handler) Explain(addr netip.Addr) probe.Client {
 	v, decided := h.judge(addr, names)
 	e := probe.Client{
 		Listener: h.listener.Name, Address: addr.String(), Revision: h.snapshot.Revision,
-		Policy: v.policy, Exemption: v.exemption, OffersSTARTTLS: v.offerTLS, RequiresTLS: v.requireTLS,
+		Policy: v.policy, Exemption: v.exemption, OffersSTARTTLS: v.offerTLS,
+		RequiresTLS: v.requireTLS || h.listener.Protocol == policy.ProtocolSMTPS,
 		Certificate: v.certificate, NamesLookedUp: h.needsNames(),
 	}
 	if entry, ok := h.proxyEntry(addr); ok {
@@ -85,8 +86,11 @@ func (h *Handler) Explain(addr netip.Addr) probe.Client {
 	return e
 }
 
-// reasons lists what decided about STARTTLS, and what overruled what.
+// reasons lists what decided about TLS, and what overruled what.
 func (h *Handler) reasons(v verdict) []policy.Reason {
+	if h.listener.Protocol == policy.ProtocolSMTPS {
+		return append(h.implicitReasons(), clientReasons(v)...)
+	}
 	mode := policy.Reason{Rule: "mail_flow_policy", Entry: v.policy.Name, Asks: "STARTTLS " + v.policy.TLS.String()}
 	list := []policy.Reason{mode}
 	if v.exemption != nil {
@@ -99,6 +103,17 @@ func (h *Handler) reasons(v verdict) []policy.Reason {
 		list[0].OverruledBy = list[1].Rule
 	}
 	return append(list, clientReasons(v)...)
+}
+
+// implicitReasons are those of a listener with implicit TLS, on which there is no
+// STARTTLS to ask for or to hide (RFC 8314 §3).
+func (h *Handler) implicitReasons() []policy.Reason {
+	list := []policy.Reason{{Rule: "listener.protocol", Entry: h.listener.Name, Asks: "TLS before SMTP begins"}}
+	if h.tls == nil {
+		list[0].OverruledBy = "tls.enabled"
+		list = append(list, policy.Reason{Rule: "tls.enabled", Entry: "false", Asks: "no connection"})
+	}
+	return list
 }
 
 // clientReasons lists what the policy asks of certificates and senders (B17).

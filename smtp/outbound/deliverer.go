@@ -55,6 +55,7 @@ type Dependencies struct {
 	Secrets  Secrets
 	OneHour  *OneHourList
 	Observer Observer // nil: nobody is told
+	Reports  Reports  // nil: nobody counts what rules that only report say
 	Logger   *slog.Logger
 	Now      func() time.Time
 	Timeouts Timeouts   // see DefaultTimeouts
@@ -80,8 +81,9 @@ func New(deps Dependencies) *Deliverer {
 // IdleConnections returns how many connections are kept for use.
 func (d *Deliverer) IdleConnections() int { return d.pool.size() }
 
-// CloseIdle ends the idle connections, so that what was agreed on them under
-// former trust anchors or with a former certificate of ours serves no longer.
+// CloseIdle ends the idle connections, and those in use after their message, so
+// that what was agreed on them under former trust anchors or with a former
+// certificate of ours serves no longer.
 func (d *Deliverer) CloseIdle() { d.pool.drain() }
 
 // Close ends the idle connections and keeps none from now on. Attempts that are

@@ -17,7 +17,13 @@ import (
 // and connects to none (B71). What it says is what an attempt at that moment
 // would do.
 func (d *Deliverer) Explain(ctx context.Context, domain mailaddr.DomainName) probe.Destination {
-	return d.explain(ctx, d.Snapshot(), new(delivery.Message), terminus{destination: destination{domain: domain}})
+	return d.ExplainUnder(ctx, d.Snapshot(), domain)
+}
+
+// ExplainUnder is [Deliverer.Explain] for a configuration that need not be the
+// running one, such as that of a draft.
+func (d *Deliverer) ExplainUnder(ctx context.Context, snapshot *config.Snapshot, domain mailaddr.DomainName) probe.Destination {
+	return d.explain(ctx, snapshot, new(delivery.Message), terminus{destination: destination{domain: domain}})
 }
 
 // maxExplained bounds the groups of a message that are explained: each costs
@@ -28,13 +34,18 @@ const maxExplained = 10
 // are still to be tried, in the groups in which attempts would serve them (B29).
 // One snapshot decides about all of it.
 func (d *Deliverer) ExplainMessage(ctx context.Context, m *delivery.Message) []probe.MessageGroup {
+	return d.ExplainMessageUnder(ctx, d.Snapshot(), m)
+}
+
+// ExplainMessageUnder is [Deliverer.ExplainMessage] for a configuration that need
+// not be the running one.
+func (d *Deliverer) ExplainMessageUnder(ctx context.Context, snapshot *config.Snapshot, m *delivery.Message) []probe.MessageGroup {
 	var waiting []int
 	for i := range m.Recipients {
 		if !m.Recipients[i].State.Final() {
 			waiting = append(waiting, i)
 		}
 	}
-	snapshot := d.Snapshot()
 	var groups []probe.MessageGroup
 	for i, recipients := range (grouping{snapshot, d.Now()}).of(m, waiting) {
 		group := probe.MessageGroup{Recipients: recipients}
@@ -128,6 +139,10 @@ func (a *attempt) candidates(ctx context.Context) (c candidates) {
 	}
 	var asleep []candidate
 	for i, tier := range plan.tiers {
+		if tier[0].discard { // Every host comes before it, and nothing behind it: see walk.
+			asleep = append(asleep, candidate{target: target{hop: tier[0]}, preference: i + 1})
+			break
+		}
 		if c.leftOut != "" && tier[0].byMX { // B33
 			continue
 		}
@@ -159,9 +174,6 @@ func (a *attempt) candidates(ctx context.Context) (c candidates) {
 // us, if one does.
 func (a *attempt) tier(ctx context.Context, tier []hop, preference int) (found []candidate, own *target) {
 	for _, h := range tier {
-		if h.discard {
-			return []candidate{{target: target{hop: h}, preference: preference}}, nil
-		}
 		targets, f := a.resolve(ctx, h)
 		if f != nil {
 			found = append(found, candidate{target: target{hop: h}, preference: preference, failure: f})

@@ -92,6 +92,21 @@ func TestExplainFollowsTheOrderOfTrial(t *testing.T) {
 	}
 }
 
+// B31: mail is thrown away only after every host, resting ones too, and what
+// stands behind that is never tried.
+func TestExplainDiscardsLast(t *testing.T) {
+	to := route(t, "example.com", "192.0.2.1", "192.0.2.2")
+	to.NextHops = append(to.NextHops, policy.NextHop{Discard: true, Priority: 5}, policy.NextHop{Host: "192.0.2.3", Priority: 9})
+	r := newRig(t, to)
+	r.resting.note(netip.MustParseAddrPort("192.0.2.1:25"), &failure{stage: delivery.StageConnect, class: unreachable})
+	want := []string{
+		"2 192.0.2.2 192.0.2.2:25", "1 192.0.2.1 192.0.2.1:25 resting", "3 /dev/null the route discards the mail here",
+	}
+	if diff := cmp.Diff(want, order(r.Explain(t.Context(), "example.com"))); diff != "" {
+		t.Error(diff)
+	}
+}
+
 // B33: what leads back to us is left out, with all that is not better, and is
 // named.
 func TestExplainSaysWhatLeadsBack(t *testing.T) {

@@ -96,13 +96,22 @@ func (g grouping) key(to terminus) string {
 	return key.String()
 }
 
-// hopKey is equal for domains whose mail asks the same of a hop.
+// hopKey is equal for domains whose mail asks the same of a hop, whichever of
+// its addresses it goes to.
 func (g grouping) hopKey(to terminus, h hop) string {
 	in := inputsFor(g.snapshot, to.domain, h, h.addr, g.at)
 	in.RequireTLS = to.requireTLS
 	t := terms{decision: policy.Effective(in)}
 	t.rung.level = t.decision.Level
 	// The limits of the destination hold for the connection too (B21).
-	return fmt.Sprintf("%s scope=%s at_once=%t connections=%d messages=%d recipients=%s per=%s", t.decision.Key(), t.scope(),
-		t.decision.BounceAtOnce, in.Control.MaxConnections, in.Control.MessagesPerConnection, in.Control.RecipientRate, in.Control.LimitPer)
+	return fmt.Sprintf("%s scope=%s %s connections=%d messages=%d recipients=%s per=%s", t.decision.Key(), t.scope(),
+		reserve(in), in.Control.MaxConnections, in.Control.MessagesPerConnection, in.Control.RecipientRate, in.Control.LimitPer)
+}
+
+// reserve is what a domain's own entries have in reserve until an address is
+// known, on which the STARTTLS lists may have an entry, and what DNS says of it.
+// Domains that ask the same until then part there, where they differ in it.
+func reserve(in policy.OutboundInputs) string {
+	return fmt.Sprintf("at_once=%t dane=%s lifted=%t", in.Control.BounceAtOnce, in.Control.DANE,
+		in.RemoteOverride != "" || in.Exemption != nil && in.Exemption.OverrideRemotePolicy)
 }

@@ -1,10 +1,14 @@
 package outbound
 
 import (
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	"postern/domain/config"
+	"postern/domain/delivery"
+	"postern/domain/mailaddr"
 	"postern/domain/policy"
 	"postern/smtp/smtptest"
 )
@@ -74,6 +78,52 @@ func TestAttemptGroupsUnderItsOwnSnapshot(t *testing.T) {
 	}
 	if got := mx.WaitMessages(t, 1); len(got) != 1 || len(got[0].Recipients) != 1 {
 		t.Errorf("%d messages arrived: %+v", len(got), got)
+	}
+}
+
+// Domains on one route that ask the same of a connection, and differ in what
+// counts once the address is known: nobody leaves under the terms of another
+// (B21, B26, B28, B29).
+func TestGroupByWhatCountsAtAnAddress(t *testing.T) {
+	to := route(t, ".test", "relay.example")
+	to.PolicyDomain = true
+	dane := control(t, "dane.test", policy.TLSPreferred)
+	dane.DANE = policy.DANEMandatory
+	lifted := control(t, "lifted.test", policy.TLSPreferred)
+	lifted.DANE, lifted.OverrideRemotePolicy = policy.DANEMandatory, &policy.Override{Reason: "their records are broken"}
+	atOnce := control(t, "at-once.test", policy.TLSPreferred)
+	atOnce.BounceAtOnce = true
+	values := []config.Value{to, control(t, ".test", policy.TLSPreferred), dane, lifted, atOnce}
+	pattern, err := mailaddr.ParseEndpointPattern("192.0.2.9")
+	if err != nil {
+		t.Fatal(err)
+	}
+	recipients := []string{"a@plain.test", "a@dane.test", "a@lifted.test", "a@at-once.test", "a@plain2.test"}
+	for _, tt := range []struct {
+		name   string
+		values []config.Value
+		want   []delivery.Status
+	}{
+		{"alone", nil, []delivery.Status{delivery.Delivered, delivery.Deferred, delivery.Delivered, delivery.Delivered, delivery.Delivered}},
+		{"with a requirement at the address", []config.Value{requirement{policy.STARTTLSEntry{Pattern: pattern, Reason: "test"}}},
+			[]delivery.Status{delivery.Deferred, delivery.Deferred, delivery.Deferred, delivery.Bounced, delivery.Deferred}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			r := newRig(t, append(slices.Clone(values), tt.values...)...)
+			r.host("relay.example", "192.0.2.9", smtptest.NewMX(t, smtptest.MXOptions{StartTLS: smtptest.StartTLSHidden}))
+			m := mail(t, body, recipients...)
+			groups := r.Group(m, []int{0, 1, 2, 3, 4})
+			if diff := cmp.Diff([][]int{{0, 4}, {1}, {2}, {3}}, groups); diff != "" {
+				t.Error(diff)
+			}
+			for _, group := range groups {
+				for _, got := range r.Deliver(t.Context(), m, group).Results {
+					if got.Outcome.Status != tt.want[got.Recipient] {
+						t.Errorf("%s: %+v", recipients[got.Recipient], got.Outcome)
+					}
+				}
+			}
+		})
 	}
 }
 

@@ -62,8 +62,12 @@ type plan struct {
 	problem *delivery.Outcome
 }
 
-// maxHops bounds the next hops of a plan, whatever DNS says.
-const maxHops = 10
+// Bounds of the next hops of a plan: whatever DNS says, and as many as a route
+// may name, so that the last of them is tried too when all others are down.
+const (
+	maxHops      = 10
+	maxRouteHops = 50
+)
 
 // route is the first stage: a route of ours decides, else the MX records (B31).
 // An outcome ends the attempt.
@@ -91,14 +95,13 @@ func inOrder(byPreference map[int][]hop) [][]hop {
 	for _, preference := range slices.Sorted(maps.Keys(byPreference)) {
 		tiers = append(tiers, byPreference[preference])
 	}
-	return bounded(tiers)
+	return bounded(tiers, maxHops)
 }
 
 // bounded shuffles each tier, so that hosts of equal preference share the load
-// (RFC 5321 §5.1), and leaves no more than maxHops in all.
-func bounded(tiers [][]hop) [][]hop {
+// (RFC 5321 §5.1), and leaves no more hops in all than there is room for.
+func bounded(tiers [][]hop, room int) [][]hop {
 	var kept [][]hop
-	room := maxHops
 	for _, tier := range tiers {
 		tier = shuffled(tier)
 		tier = tier[:min(len(tier), room)]

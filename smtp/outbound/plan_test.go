@@ -153,6 +153,25 @@ func TestBounds(t *testing.T) {
 	}
 }
 
+// A route may name more hosts than DNS is believed to have: the last one serves
+// when all before it are down (B31).
+func TestRouteIsTriedToItsEnd(t *testing.T) {
+	hosts := []string{"last.example"}
+	r := newRig(t)
+	for i := range maxHops + 5 {
+		down := fmt.Sprintf("down%d.example", i)
+		r.host(mailaddr.DomainName(down), fmt.Sprintf("192.0.2.%d", 100+i), nil)
+		hosts = slices.Insert(hosts, len(hosts)-1, down)
+	}
+	mx := smtptest.NewMX(t, smtptest.MXOptions{})
+	r.host("last.example", "192.0.2.1", mx)
+	r.configure(route(t, "example.com", hosts...))
+	want(t, r.send("b@example.com"), delivered)
+	if got := len(mx.Messages()); got != 1 {
+		t.Errorf("%d messages at the last host", got)
+	}
+}
+
 // TestEqualPreferences shows that hosts of equal preference share the load.
 func TestEqualPreferences(t *testing.T) {
 	r := newRig(t)

@@ -48,6 +48,7 @@ type pool struct {
 
 	mu     sync.Mutex
 	closed bool
+	drains int // so far
 	peers  map[poolKey][]*idle
 	oldest list.List // of *idle, the one kept longest in front
 }
@@ -98,7 +99,7 @@ func (p *pool) put(s *session) {
 func (p *pool) keep(s *session) (surplus *session) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if p.closed || len(p.peers[s.key]) >= p.limits.PerPeer || p.limits.Total <= 0 {
+	if p.closed || s.drains != p.drains || len(p.peers[s.key]) >= p.limits.PerPeer || p.limits.Total <= 0 {
 		return s
 	}
 	if p.oldest.Len() >= p.limits.Total {
@@ -152,7 +153,8 @@ func (p *pool) close() {
 	p.drain()
 }
 
-// drain ends every idle session.
+// drain ends every idle session. One that was begun before and is in use ends
+// when it comes back.
 func (p *pool) drain() {
 	var wg sync.WaitGroup
 	for _, s := range p.empty() {
@@ -165,6 +167,7 @@ func (p *pool) drain() {
 func (p *pool) empty() []*session {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	p.drains++
 	var all []*session
 	for p.oldest.Len() > 0 {
 		first := p.oldest.Front().Value.(*idle)
@@ -172,6 +175,13 @@ func (p *pool) empty() []*session {
 		all = append(all, first.session)
 	}
 	return all
+}
+
+// drained returns how often the pool was drained, for a session that begins.
+func (p *pool) drained() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.drains
 }
 
 // size returns how many sessions are idle.

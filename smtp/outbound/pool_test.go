@@ -2,12 +2,14 @@ package outbound
 
 import (
 	"crypto/tls"
+	"io"
 	"net"
 	"net/netip"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"postern/domain/delivery"
 	"postern/domain/mailaddr"
 	"postern/domain/policy"
 	"postern/smtp/smtptest"
@@ -151,6 +153,37 @@ func TestCloseIdle(t *testing.T) {
 	if r.IdleConnections() != 0 {
 		t.Error("a connection is kept after the end")
 	}
+}
+
+// hookedBody calls a function when it is read.
+type hookedBody struct {
+	delivery.Body
+	opened func()
+}
+
+func (b hookedBody) Open() (io.ReadCloser, error) {
+	b.opened()
+	return b.Body.Open()
+}
+
+// A connection that is in use when the idle ones are ended serves no further
+// message: what its certificate was verified under may be trusted no more (B23).
+func TestCloseIdleEndsWhatIsInUse(t *testing.T) {
+	r := newRig(t)
+	mx := r.simple(smtptest.MXOptions{})
+	m := mail(t, body, "b@example.com")
+	m.Body = hookedBody{m.Body, r.CloseIdle}
+	want(t, r.deliver(m), delivered)
+	if n := r.IdleConnections(); n != 0 {
+		t.Errorf("%d connections were kept", n)
+	}
+	if a := r.send("b@example.com"); a.Reused {
+		t.Error("the connection was reused")
+	}
+	if n := r.IdleConnections(); n != 1 {
+		t.Errorf("%d connections made since are kept", n)
+	}
+	conforms(t, mx)
 }
 
 // idleSession is a session on a pipe whose other end is gone as soon as it reads

@@ -222,7 +222,7 @@ func TestServerProfileOrder(t *testing.T) {
 		if len(tiers) != 1 {
 			t.Fatalf("%d tiers", len(tiers))
 		}
-		first[bounded(tiers)[0][0].String()] = true
+		first[bounded(tiers, maxHops)[0][0].String()] = true
 	}
 	if len(first) != 3 {
 		t.Errorf("round robin began with %v only", first)

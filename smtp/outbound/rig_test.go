@@ -21,6 +21,7 @@ import (
 
 	"postern/domain"
 	"postern/domain/config"
+	"postern/domain/config/configtest"
 	"postern/domain/delivery"
 	"postern/domain/event"
 	"postern/domain/mailaddr"
@@ -102,7 +103,7 @@ func (r *rig) configure(values ...config.Value) {
 		policy.TLSSettings{Enabled: true, MinVersion: tls.VersionTLS12},
 		policy.OutboundSettings{HostName: "client.test", OwnAddresses: []netip.Addr{netip.MustParseAddr("192.0.2.250")}},
 	}, values...)
-	service, err := config.NewService(r.t.Context(), config.Dependencies{Store: written(values), Bus: new(event.Bus), Now: time.Now})
+	service, err := config.NewService(r.t.Context(), config.Dependencies{Store: written(values), History: new(configtest.Memory), Bus: new(event.Bus), Now: time.Now})
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -26,7 +26,7 @@ func (d *Deliverer) planOfRoute(ctx context.Context, snapshot *config.Snapshot, 
 		}
 		p.tiers = append(p.tiers, merged...)
 	}
-	p.tiers = bounded(p.tiers)
+	p.tiers = bounded(p.tiers, maxRouteHops)
 	return p
 }
 

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"postern/domain/config"
+	"postern/domain/config/configtest"
 	"postern/domain/delivery"
 	"postern/domain/event"
 	"postern/domain/mailaddr"
@@ -46,7 +47,7 @@ func (r *rig) limit(control policy.DestinationControl) {
 	if control.Pattern, err = mailaddr.ParseHostPattern(limitedDomain); err != nil {
 		r.t.Fatal(err)
 	}
-	service, err := config.NewService(r.t.Context(), config.Dependencies{Store: oneControl{control}, Bus: new(event.Bus), Now: time.Now})
+	service, err := config.NewService(r.t.Context(), config.Dependencies{Store: oneControl{control}, History: new(configtest.Memory), Bus: new(event.Bus), Now: time.Now})
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -1,8 +1,11 @@
 package scan
 
 import (
+	"fmt"
 	"net"
+	"net/http"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"postern/domain/policy"
@@ -91,5 +94,47 @@ func TestKeyThatIsGone(t *testing.T) {
 	want(t, r.inspect(), notInspected)
 	if n := core.Requests(); n != 0 {
 		t.Errorf("%d requests", n)
+	}
+}
+
+// A server that repeats the key does not get it into a reply, a test or the log.
+func TestKeyIsNotRepeated(t *testing.T) {
+	const key = "the-key"
+	for name, answer := range map[string]func(*http.Request) (smtptest.CoreReply, bool){
+		"refusal": func(r *http.Request) (smtptest.CoreReply, bool) {
+			return smtptest.CoreReply{Status: http.StatusForbidden, Body: `{"err":"Invalid API key ` + r.Header.Get("apikey") + `"}`}, true
+		},
+		"reason": func(r *http.Request) (smtptest.CoreReply, bool) {
+			body := `{"process_info":{"progress_percentage":100,"result":"Blocked","blocked_reason":"for ` + r.Header.Get("apikey") + `"}}`
+			return smtptest.CoreReply{Body: body}, r.Method == http.MethodGet
+		},
+		"result": func(r *http.Request) (smtptest.CoreReply, bool) {
+			body := `{"process_info":{"progress_percentage":100,"result":"` + r.Header.Get("apikey") + `"}}`
+			return smtptest.CoreReply{Body: body}, r.Method == http.MethodGet
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.secrets["1"] = key
+			options := secure(r.ca, t)
+			var heard atomic.Bool
+			options.Respond = func(q *http.Request) (smtptest.CoreReply, bool) {
+				heard.Store(heard.Load() || q.Header.Get("apikey") == key)
+				return answer(q)
+			}
+			profile := policy.CoreProfile{URIs: []string{smtptest.NewCore(t, options).URI()}, APIKeyID: "1"}
+			r.use(profile)
+			refusal := r.inspect()
+			if refusal == nil || strings.Contains(refusal.String(), key) || strings.Contains(r.log.String(), key) {
+				t.Errorf("reply %v, log %s", refusal, r.log)
+			}
+			tested, err := r.Test(t.Context(), profile)
+			if err != nil || tested.Passed() || strings.Contains(fmt.Sprint(tested), key) {
+				t.Errorf("test %v %v", tested, err)
+			}
+			if !heard.Load() {
+				t.Error("the key was not sent")
+			}
+		})
 	}
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 
 	"postern/domain/delivery"
@@ -112,8 +113,18 @@ func (s *server) result(ctx context.Context, id string) (v verdict, err error) {
 		v, err = parseResult(r)
 		return err
 	})
+	switch {
+	case s.repeatsKey(v.reason):
+		v.reason = "for a reason that is not shown: it repeats our API key"
+	case err != nil && s.repeatsKey(err.Error()):
+		err = errMalformed
+	}
 	return v, err
 }
+
+// repeatsKey reports whether a text of the server repeats our API key, which must
+// get into no reply and no log.
+func (s *server) repeatsKey(text string) bool { return s.key != "" && strings.Contains(text, s.key) }
 
 func (s *server) request(ctx context.Context, method string, path ...string) (*http.Request, error) {
 	request, err := http.NewRequestWithContext(ctx, method, s.base.JoinPath(path...).String(), nil)
@@ -149,7 +160,7 @@ func (s *server) do(request *http.Request, read func(io.Reader) error) error {
 	case code/100 == 3:
 		return fmt.Errorf("the server redirects (%d), which is not followed", code)
 	default:
-		return fmt.Errorf("the server answers %d %s", code, complaint(response))
+		return fmt.Errorf("the server answers %d %s", code, s.complaint(response))
 	}
 }
 
@@ -163,13 +174,13 @@ func withoutURL(err error) error {
 }
 
 // complaint reads what a server says of a request that it refuses; where it says
-// nothing, what the status code says.
-func complaint(r *http.Response) string {
+// nothing, or repeats our key, what the status code says.
+func (s *server) complaint(r *http.Response) string {
 	var answer struct {
 		Text string `json:"err"`
 	}
 	err := json.NewDecoder(io.LimitReader(r.Body, maxSubmissionOctets)).Decode(&answer)
-	if err != nil || answer.Text == "" {
+	if err != nil || answer.Text == "" || s.repeatsKey(answer.Text) {
 		return http.StatusText(r.StatusCode)
 	}
 	return shown(answer.Text)

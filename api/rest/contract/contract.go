@@ -28,7 +28,8 @@ type Contract struct{ doc *openapi3.T }
 // Load returns the contract of this build. It is read once; nothing writes to
 // it.
 var Load = sync.OnceValues(func() (*Contract, error) {
-	// Pictures and streams of events are text to the validation.
+	// Pictures, and what comes line by line, are text to the validation.
+	openapi3filter.RegisterBodyDecoder("application/x-ndjson", openapi3filter.PlainBodyDecoder)
 	openapi3filter.RegisterBodyDecoder("image/svg+xml", openapi3filter.PlainBodyDecoder)
 	openapi3filter.RegisterBodyDecoder("text/event-stream", openapi3filter.PlainBodyDecoder)
 	doc, err := openapi3.NewLoader().LoadFromData(openapi.JSON())

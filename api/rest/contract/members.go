@@ -14,7 +14,7 @@ import (
 func unknownMembers(o *openapi3.Operation, response *http.Response, body []byte) error {
 	described := o.Responses.Status(response.StatusCode)
 	mediaType := response.Header.Get("Content-Type")
-	if described == nil || len(body) == 0 || !strings.HasSuffix(mediaType, "json") {
+	if described == nil || len(body) == 0 || !strings.HasSuffix(mediaType, "json") || mediaType == "application/x-ndjson" {
 		return nil
 	}
 	media := described.Value.Content.Get(mediaType)

@@ -23,6 +23,8 @@ type Memory struct {
 	mu        sync.Mutex
 	items     map[config.Ref]config.Item
 	revisions []config.Revision
+	drafts    map[string]config.Draft
+	edits     map[string]map[config.Ref]config.DraftEdit // by draft
 	failNext  error
 	loseNext  error
 }
@@ -30,6 +32,8 @@ type Memory struct {
 var (
 	_ config.Store   = (*Memory)(nil)
 	_ config.History = (*Memory)(nil)
+
+	_ config.DraftStore = (*Memory)(nil)
 )
 
 // FailNext makes the next Commit do nothing and return the error.
@@ -89,6 +93,9 @@ func (m *Memory) Commit(_ context.Context, base int64, r config.Revision, items 
 	if newest := int64(len(m.revisions)); base != newest {
 		return domain.E(domain.Stale, "the newest revision is %d", newest)
 	}
+	if err := m.settle(r); err != nil {
+		return err
+	}
 	m.write(items)
 	m.revisions = append(m.revisions, r)
 	err := m.loseNext
@@ -135,17 +142,32 @@ func (m *Memory) Revision(_ context.Context, n int64) (config.Revision, error) {
 }
 
 // Revisions is [config.History.Revisions].
-func (m *Memory) Revisions(_ context.Context, before int64, limit int) ([]config.Revision, error) {
+func (m *Memory) Revisions(_ context.Context, q config.RevisionQuery) ([]config.Revision, error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var list []config.Revision
 	for _, r := range slices.Backward(m.revisions) {
-		if (before == 0 || r.Number < before) && len(list) < limit {
+		if selected(q, r) && len(list) < q.Limit {
 			r.Edits = nil
 			list = append(list, r)
 		}
 	}
 	return list, nil
+}
+
+func selected(q config.RevisionQuery, r config.Revision) bool {
+	edited := func(e config.RecordedEdit) bool {
+		return (q.Kind == "" || e.Kind == q.Kind) && (q.Key == "" || e.Key == q.Key)
+	}
+	state := config.ConfirmationState("")
+	if r.Confirmation != nil {
+		state = r.Confirmation.State
+	}
+	return (q.Before == 0 || r.Number < q.Before) && (q.Author == "" || r.Author == q.Author) &&
+		(q.Kind == "" && q.Key == "" || slices.ContainsFunc(r.Edits, edited)) &&
+		!r.At.Before(q.Since) && (q.Until.IsZero() || r.At.Before(q.Until)) &&
+		strings.Contains(strings.ToLower(r.Comment), strings.ToLower(q.Comment)) &&
+		(q.Confirmation == "" || q.Confirmation == state)
 }
 
 // StateAt is [config.History.StateAt].

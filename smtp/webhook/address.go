@@ -1,4 +1,4 @@
-package alertmail
+package webhook
 
 import (
 	"errors"
@@ -6,8 +6,8 @@ import (
 	"slices"
 )
 
-// errPrivate is why a webhook is not called.
-var errPrivate = errors.New("it leads to an address of this machine or of a private network, which settings/alerts does not allow")
+// ErrPrivate is why a webhook is not called.
+var ErrPrivate = errors.New("it leads to an address of this machine or of a private network, which settings/alerts does not allow")
 
 // inward are blocks beside those that netip knows by name which lead into this
 // machine or network, or hide an address that may (RFC 6890).

@@ -1,0 +1,59 @@
+package main
+
+import (
+	"context"
+	"net/netip"
+	"time"
+
+	"postern/domain"
+	"postern/domain/config"
+	"postern/domain/delivery"
+	"postern/domain/mailaddr"
+	"postern/domain/probe"
+)
+
+// makeDrafts makes what changes the configuration step by step. A revision whose
+// time to be confirmed ran out while the gateway was down is taken back here,
+// before anything is served by it (B70).
+func (a *App) makeDrafts(ctx context.Context) error {
+	a.drafts = config.NewDrafts(config.DraftDependencies{
+		Service: a.config, Store: a.database.Configuration(), Now: time.Now, NewID: newTimeOrderedID,
+	})
+	if err := a.config.RevertOverdue(ctx); err != nil {
+		a.reportRevert(err) // serving what was not confirmed is better than serving nothing
+	}
+	return nil
+}
+
+// followConfirmations takes back revisions that are not confirmed in time.
+func (a *App) followConfirmations(ctx context.Context) {
+	a.config.FollowConfirmations(ctx, a.reportRevert)
+}
+
+func (a *App) reportRevert(err error) {
+	a.logger.Error("an unconfirmed revision stays in force", "error", err.Error())
+}
+
+// explainDestination answers for the draft that the snapshot is of; nil is the
+// running configuration.
+func (a *App) explainDestination(ctx context.Context, under *config.Snapshot, name mailaddr.DomainName) probe.Destination {
+	if under == nil {
+		return a.deliverer.Explain(ctx, name)
+	}
+	return a.deliverer.ExplainUnder(ctx, under, name)
+}
+
+func (a *App) explainClient(ctx context.Context, under *config.Snapshot, listener string, client netip.Addr) (probe.Client, error) {
+	if under == nil {
+		return a.engine.ExplainClient(listener, client)
+	}
+	explained, err := a.engine.ExplainClientUnder(ctx, under, listener, client)
+	return explained, domain.Wrap(err, "explain a client under a draft")
+}
+
+func (a *App) explainMessage(ctx context.Context, under *config.Snapshot, m *delivery.Message) []probe.MessageGroup {
+	if under == nil {
+		return a.deliverer.ExplainMessage(ctx, m)
+	}
+	return a.deliverer.ExplainMessageUnder(ctx, under, m)
+}
