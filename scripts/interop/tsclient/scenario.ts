@@ -9,6 +9,9 @@ import type { components, paths } from "./api.js";
 
 type Problem = components["schemas"]["Problem"];
 
+// What is read; lists can be had as NDJSON too.
+type Media = "application/json" | "application/problem+json";
+
 const url = process.argv[2];
 assert(url, "the address of the gateway is missing");
 const token = readFileSync(0, "utf8").trim();
@@ -19,7 +22,7 @@ const withToken: Middleware = {
     return request;
   },
 };
-const client = createClient<paths>({ baseUrl: `${url}/api/v1` });
+const client = createClient<paths, Media>({ baseUrl: `${url}/api/v1` });
 client.use(withToken);
 
 // good returns the body of a reply that had to succeed.
@@ -167,7 +170,7 @@ async function revisions(): Promise<void> {
 }
 
 async function credentials(): Promise<void> {
-  const stranger = createClient<paths>({ baseUrl: `${url}/api/v1` });
+  const stranger = createClient<paths, Media>({ baseUrl: `${url}/api/v1` });
   const reply = await stranger.GET("/status");
   refused(reply, 401);
   assert(reply.response.headers.get("WWW-Authenticate")?.includes("Bearer"));
