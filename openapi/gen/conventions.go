@@ -89,6 +89,17 @@ var shapes = map[string]shape{
 		parameters: []string{"IfMatch"},
 		failures:   []int{404, 409, 412},
 	},
+	"revert": {
+		parameters: []string{"Wait"},
+		headers:    []string{"ETag", "Activation-Committed", "Activation-Applied"},
+		failures:   []int{404, 422},
+	},
+	// A PUT to a part of a certificate that exists.
+	"install": {
+		parameters: []string{"IfMatch"},
+		headers:    []string{"ETag"},
+		failures:   []int{404, 408, 412, 413, 415, 422},
+	},
 	// Changes what is no configuration, on a condition.
 	"conditional": {
 		parameters: []string{"IfMatch"},
