@@ -40,6 +40,8 @@ func (a *API) operations() []operation {
 		a.acmeChallengesOperations(),
 		a.noTLSHostsOperations(),
 		a.certificatesOperations(),
+		a.certificateFilesOperations(),
+		a.certificateScheduleOperations(),
 		a.tokensOperations(),
 		a.administratorsOperations(),
 		a.messagesOperations(),

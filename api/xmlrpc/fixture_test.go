@@ -90,6 +90,7 @@ func newFixture(t *testing.T) *fixture {
 		Configuration:     f.configuration,
 		CertificateReader: f.certificates,
 		CertificateWriter: f.certificates,
+		CertificateFiles:  f.certificates,
 		AuditLog:          audit.NewService(f.audited, f.clock.now),
 	}, slog.New(slog.NewJSONHandler(f.logged, nil)), f.clock.now)
 	return f

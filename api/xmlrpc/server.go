@@ -34,6 +34,7 @@ type Services struct {
 	Configuration     Configuration
 	CertificateReader CertificateReader
 	CertificateWriter CertificateWriter
+	CertificateFiles  CertificateFiles
 	AuditLog          AuditLog
 	Challenges        Challenges
 }
@@ -52,7 +53,7 @@ func NewServer(services Services, logger *slog.Logger, now func() time.Time) *Se
 		s.systemMethods(),
 		s.sessionMethods(),
 		gatewayMethods{services.Version, services.Configuration}.table(),
-		certificateMethods{services.CertificateReader, services.CertificateWriter}.table(),
+		certificateMethods{services.CertificateReader, services.CertificateWriter, services.CertificateFiles}.table(),
 		tlsMethods{services.Configuration}.table(),
 		acmeMethods{services.Challenges}.table(),
 	)

@@ -165,7 +165,7 @@ func (a *App) makeConfiguration(ctx context.Context) error {
 	}
 	a.config = service
 	a.certificates = certificate.NewService(certificate.Dependencies{
-		Store: store, Keys: keys, Bindings: service, Bus: a.bus, Now: time.Now, NewID: newTimeOrderedID,
+		Store: store, Editor: store, Keys: keys, Bindings: service, Publications: publications{a}, Bus: a.bus, Now: time.Now, NewID: newTimeOrderedID,
 	})
 	if _, err := a.certificates.EnsureDemonstration(ctx, a.options.Seed.HostName.String()); err != nil {
 		return domain.Wrap(err, "make the demonstration certificate")
@@ -203,10 +203,10 @@ func (a *App) makeOutbound(ctx context.Context) error {
 		Dialer:            new(net.Dialer),
 		Trust:             a.trust.current.Load,
 		Secrets:           a.secrets,
-		ClientCertificate: a.ring.ClientCertificate(""),
+		ClientCertificate: a.clientCertificate,
 		LocalAddrs:        localAddrs,
 		OneHour:           a.oneHour,
-		Observer:          outgoing{a.statistics, a.alerts.partners},
+		Observer:          outbound.NewMetrics(a.registry, outgoing{a.statistics, a.alerts.partners}),
 		Reports:           a.reportOnly,
 		Logger:            a.logger,
 		Now:               time.Now,
@@ -216,7 +216,7 @@ func (a *App) makeOutbound(ctx context.Context) error {
 	a.queue = queue.New(queue.Dependencies{
 		Store: stored, Archive: stored, Spooler: stored, Transport: a.deliverer, Snapshot: a.config.Snapshot,
 		Logger: a.logger.With("log", "mail"), Now: time.Now, NewID: a.newMessageID, Grace: a.options.Grace / 2,
-		Observers: []queue.Observer{a.alerts.deliveries, watch.NewBounces(a.events)},
+		Observers: []queue.Observer{a.alerts.deliveries, watch.NewBounces(a.events), queue.NewMetrics(a.registry)},
 	})
 	return nil
 }
@@ -279,7 +279,8 @@ func (a *App) makeManagement(context.Context) error {
 		AuditLog: a.audit, Idempotency: a.repeats, CursorSecret: cursorSecret, Authenticator: a.gate,
 		Configuration: a.config, Revisions: a.config, Snapshot: a.config.Snapshot,
 		Changes: a.drafts, ChangeCommits: a.drafts, Preview: a.config.Preview,
-		Certificates: a.certificates, CertificateWriter: a.certificates,
+		Certificates: a.certificates, CertificateWriter: a.certificates, CertificateFiles: a.certificates,
+		CertificateSchedule: a.certificates, ProveCertificate: a.proveCertificate,
 		Tokens: loggedTokens{a.accounts, a.events}, Administrators: a.accounts,
 		Messages: a.database.Queue(), MessageActor: loggedActor{a.queue, a.events}, OneHourList: oneHourView{a.oneHour},
 		Destinations: queue.NewDestinations(a.queue, a.database.Queue()), TLSReports: a.statistics,
@@ -294,7 +295,7 @@ func (a *App) makeManagement(context.Context) error {
 	calls := xmlrpc.NewServer(xmlrpc.Services{
 		AuditLog: a.audit, Version: version(), Authenticator: a.gate,
 		Configuration:     a.config,
-		CertificateReader: a.certificates, CertificateWriter: a.certificates,
+		CertificateReader: a.certificates, CertificateWriter: a.certificates, CertificateFiles: a.certificates,
 		Challenges: a.web.challenges,
 	}, a.logger, time.Now)
 	a.registerMetrics()
@@ -369,6 +370,7 @@ func (a *App) Start(ctx context.Context) {
 	a.engine.Start(ctx)
 	a.background.run(a.engine.Run)
 	a.startAlerts()
+	a.startCertificates()
 	a.startAudit()
 	a.startControl(ctx)
 	a.onStop(a.engine.Stop)
