@@ -67,6 +67,7 @@ type fixture struct {
 	accounts      *testAccounts
 	certificates  *testCertificates
 	configuration *testConfiguration
+	reporter      *testReporter
 	clock         *testClock
 	logged        *bytes.Buffer // only for tests with one request at a time
 }
@@ -77,6 +78,7 @@ func newFixture(t *testing.T) *fixture {
 		accounts:      &testAccounts{},
 		certificates:  &testCertificates{},
 		configuration: newTestConfiguration(t),
+		reporter:      &testReporter{},
 		clock:         newTestClock(),
 		logged:        &bytes.Buffer{},
 	}
@@ -86,6 +88,7 @@ func newFixture(t *testing.T) *fixture {
 		Configuration:     f.configuration,
 		CertificateReader: f.certificates,
 		CertificateWriter: f.certificates,
+		Reporter:          f.reporter,
 	}, slog.New(slog.NewJSONHandler(f.logged, nil)), f.clock.now)
 	return f
 }

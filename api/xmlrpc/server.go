@@ -34,6 +34,7 @@ type Services struct {
 	CertificateReader CertificateReader
 	CertificateWriter CertificateWriter
 	Challenges        Challenges
+	Reporter          Reporter
 }
 
 // NewServer returns a server on the services. It is to be mounted at /RPC2 and
@@ -52,6 +53,7 @@ func NewServer(services Services, logger *slog.Logger, now func() time.Time) *Se
 		certificateMethods{services.CertificateReader, services.CertificateWriter}.table(),
 		tlsMethods{services.Configuration}.table(),
 		acmeMethods{services.Challenges}.table(),
+		alertMethods{services.Reporter}.table(),
 	)
 	return s
 }

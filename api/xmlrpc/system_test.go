@@ -19,7 +19,7 @@ func TestIntrospection(t *testing.T) {
 		"session.login", "session.logout", "gateway.version", "gateway.default_fqdn",
 		"certificate.list", "certificate.get", "certificate.active", "certificate.create_self_signed",
 		"certificate.import_pem", "certificate.activate", "certificate.delete",
-		"tls.get_settings", "tls.set_settings",
+		"tls.get_settings", "tls.set_settings", "alert.send",
 	} {
 		if !slices.Contains(names, want) {
 			t.Errorf("%v is not listed", want)

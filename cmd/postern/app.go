@@ -274,6 +274,7 @@ func (a *App) makeManagement(context.Context) error {
 		Version: version(), Authenticator: a.accounts, Configuration: a.config,
 		CertificateReader: a.certificates, CertificateWriter: a.certificates,
 		Challenges: a.web.challenges,
+		Reporter:   a.alerts.service,
 	}, a.logger, time.Now)
 	a.registerMetrics()
 	mux := http.NewServeMux()
