@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
+	"strings"
 
 	"gorm.io/gorm"
 
@@ -18,6 +20,8 @@ type AccountStore struct{ file file }
 var (
 	_ account.AdministratorStore = (*AccountStore)(nil)
 	_ account.TokenStore         = (*AccountStore)(nil)
+	_ account.Roster             = (*AccountStore)(nil)
+	_ account.TokenUseStore      = (*AccountStore)(nil)
 )
 
 // Accounts returns the store of the accounts.
@@ -28,6 +32,7 @@ type administratorRow struct {
 	Role         string
 	PasswordHash string
 	CreatedAt    int64 `gorm:"autoCreateTime:false"`
+	Disabled     bool
 }
 
 func (administratorRow) TableName() string { return "administrators" }
@@ -40,6 +45,11 @@ type tokenRow struct {
 	CreatedBy string
 	CreatedAt int64 `gorm:"autoCreateTime:false"`
 	ExpiresAt *int64
+
+	Scopes       string
+	Addresses    string
+	LastUsedAt   *int64
+	LastUsedFrom string
 }
 
 func (tokenRow) TableName() string { return "tokens" }
@@ -48,20 +58,57 @@ func tokenRowOf(t account.Token) tokenRow {
 	return tokenRow{
 		ID: t.ID, Name: t.Name, Role: string(t.Role), Hash: t.Hash,
 		CreatedBy: t.CreatedBy, CreatedAt: micros(t.CreatedAt), ExpiresAt: optionalMicros(t.ExpiresAt),
+		Scopes: strings.Join(t.Scopes.Names(), " "), Addresses: prefixesText(t.Addresses),
 	}
 }
 
-func (r tokenRow) token() account.Token {
+// token reads a row. A scope or a network that this program cannot read must not
+// widen what the token grants, so the row is refused as a whole.
+func (r tokenRow) token() (account.Token, error) {
+	scopes, err := account.ParseScopes(strings.Fields(r.Scopes))
+	if err != nil {
+		return account.Token{}, &domain.Error{Kind: domain.Internal, Detail: "read the scopes of token " + r.ID, Err: err}
+	}
+	addresses, err := prefixes(r.Addresses)
+	if err != nil {
+		return account.Token{}, fmt.Errorf("read the addresses of token %s: %w", r.ID, err)
+	}
+	from, _ := netip.ParseAddr(r.LastUsedFrom) // empty until it is used
 	return account.Token{
 		ID: r.ID, Name: r.Name, Role: account.Role(r.Role), Hash: r.Hash,
 		CreatedBy: r.CreatedBy, CreatedAt: moment(r.CreatedAt), ExpiresAt: optionalMoment(r.ExpiresAt),
+		Scopes: scopes, Addresses: addresses, LastUsedAt: optionalMoment(r.LastUsedAt), LastUsedFrom: from,
+	}, nil
+}
+
+func prefixesText(list []netip.Prefix) string {
+	texts := make([]string, len(list))
+	for i, p := range list {
+		texts[i] = p.String()
 	}
+	return strings.Join(texts, " ")
+}
+
+func prefixes(text string) (list []netip.Prefix, err error) {
+	for field := range strings.FieldsSeq(text) {
+		p, err := netip.ParsePrefix(field)
+		if err != nil {
+			return nil, err
+		}
+		list = append(list, p)
+	}
+	return list, nil
 }
 
 func (r administratorRow) administrator() account.Administrator {
 	return account.Administrator{
 		Name: r.Name, Role: account.Role(r.Role), PasswordHash: r.PasswordHash, CreatedAt: moment(r.CreatedAt),
+		Disabled: r.Disabled,
 	}
+}
+
+func administratorRowOf(a account.Administrator) administratorRow {
+	return administratorRow{a.Name, string(a.Role), a.PasswordHash, micros(a.CreatedAt), a.Disabled}
 }
 
 // Administrator is [account.AdministratorStore.Administrator].
@@ -109,7 +156,7 @@ func (s *AccountStore) Administrators(ctx context.Context, after string, limit i
 
 // CreateFirst is [account.AdministratorStore.CreateFirst].
 func (s *AccountStore) CreateFirst(ctx context.Context, a account.Administrator, t account.Token) (created bool, err error) {
-	administrator := administratorRow{a.Name, string(a.Role), a.PasswordHash, micros(a.CreatedAt)}
+	administrator := administratorRowOf(a)
 	token := tokenRowOf(t)
 	err = s.file.write(ctx, func(tx *gorm.DB) error {
 		var others int64
@@ -152,7 +199,7 @@ func (s *AccountStore) takeToken(ctx context.Context, condition string, value an
 	if err != nil {
 		return account.Token{}, err
 	}
-	return row.token(), nil
+	return row.token()
 }
 
 func noToken(id string) error {
@@ -175,11 +222,16 @@ func (s *AccountStore) Tokens(ctx context.Context, after string, limit int) ([]a
 	err := s.file.read(ctx, func(tx *gorm.DB) error {
 		return tx.Where("id > ?", after).Order("id").Limit(limit).Find(&rows).Error
 	})
+	if err != nil {
+		return nil, err
+	}
 	list := make([]account.Token, len(rows))
 	for i, r := range rows {
-		list[i] = r.token()
+		if list[i], err = r.token(); err != nil {
+			return nil, err
+		}
 	}
-	return list, err
+	return list, nil
 }
 
 // DeleteToken is [account.TokenStore.DeleteToken].

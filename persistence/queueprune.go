@@ -24,9 +24,9 @@ const longestLife = 32 * 24 * time.Hour
 
 // Prune forgets some of the messages that were finished before the time, with
 // their attempts, and returns whether there is more to forget. When none are
-// left it goes on with an hour of TLS statistics at a time, then with decisions
-// that nothing refers to and destinations that were not seen since, and removes
-// files of bodies that belong to no message.
+// left it goes on with sessions, then with an hour of TLS statistics at a time,
+// then with decisions that nothing refers to and destinations that were not seen
+// since, and removes files of bodies that belong to no message.
 func (q *QueueStore) Prune(ctx context.Context, before time.Time) (more bool, err error) {
 	// What was finished before was received before, and its id made before that.
 	ids, err := q.finishedBefore(ctx, before)
@@ -40,10 +40,16 @@ func (q *QueueStore) Prune(ctx context.Context, before time.Time) (more bool, er
 		return err == nil, err
 	}
 	err = q.file.write(ctx, func(tx *gorm.DB) (err error) {
+		if more, err = pruneSessions(tx, before); err != nil || more {
+			return err
+		}
 		if more, err = pruneStatistics(tx, before); err != nil || more {
 			return err
 		}
 		if err := pruneDestinations(tx, before); err != nil {
+			return err
+		}
+		if err := pruneReportOnly(tx, before); err != nil {
 			return err
 		}
 		return tx.Exec("DELETE FROM decisions WHERE used_on < ?", dayOf(before.Add(-longestLife))).Error

@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"encoding/json"
+	"slices"
 	"strings"
 	"time"
 
@@ -24,7 +25,8 @@ func (q *QueueStore) Select(ctx context.Context, f delivery.MessageFilter, above
 }
 
 // Messages returns unfinished messages that match, with their recipients,
-// ascending, above the given id. Bodies stay on disk.
+// ascending, above the given id, or, newest first, descending below it. Bodies
+// stay on disk.
 func (q *QueueStore) Messages(ctx context.Context, f delivery.MessageFilter, above delivery.MessageID, limit int) (list []*delivery.Message, err error) {
 	err = q.file.read(ctx, func(tx *gorm.DB) error {
 		ids, err := selectOpen(tx, f, above, limit)
@@ -42,7 +44,14 @@ func (q *QueueStore) Messages(ctx context.Context, f delivery.MessageFilter, abo
 
 func selectOpen(tx *gorm.DB, f delivery.MessageFilter, above delivery.MessageID, limit int) ([]delivery.MessageID, error) {
 	var c conditions
-	c.add("m.finished_at IS NULL AND m.id > ?", int64(above))
+	order := "m.id"
+	c.add("m.finished_at IS NULL")
+	if f.NewestFirst {
+		order = "m.id DESC"
+		c.add("(? = 0 OR m.id < ?)", int64(above), int64(above))
+	} else {
+		c.add("m.id > ?", int64(above))
+	}
 	if f.State != "" {
 		c.add("m.held = ?", f.State == delivery.StateHeld)
 	}
@@ -59,7 +68,11 @@ func selectOpen(tx *gorm.DB, f delivery.MessageFilter, above delivery.MessageID,
 		c.add("EXISTS (SELECT 1 FROM recipients r WHERE r.message_id = m.id AND r.destination = ? AND r.state = 0)",
 			f.RecipientDomain.String())
 	}
-	return messageIDs(tx.Raw("SELECT m.id FROM messages m WHERE "+c.text()+" ORDER BY m.id LIMIT ?", c.with(limit)...))
+	ids, err := messageIDs(tx.Raw("SELECT m.id FROM messages m WHERE "+c.text()+" ORDER BY "+order+" LIMIT ?", c.with(limit)...))
+	if f.NewestFirst {
+		slices.Reverse(ids) // which come in ascending order, whatever the page
+	}
+	return ids, err
 }
 
 // conditions are joined by AND.
@@ -131,14 +144,8 @@ func scanAttempt(row scanner) (a delivery.RecordedAttempt, err error) {
 	if err := json.Unmarshal([]byte(hosts), &a.Hosts); err != nil {
 		return a, err
 	}
-	var documents []resultDocument
-	if err := json.Unmarshal([]byte(results), &documents); err != nil {
-		return a, err
-	}
-	for _, d := range documents {
-		a.Results = append(a.Results, delivery.Result(d))
-	}
-	return a, nil
+	a.Results, err = resultsOf(results)
+	return a, err
 }
 
 // Deliveries returns finished messages that match, with their recipients,

@@ -57,6 +57,12 @@ func TestMessagesByFilter(t *testing.T) {
 			}
 		})
 	}
+	turned, err := q.Messages(t.Context(), delivery.MessageFilter{NewestFirst: true}, 0, 10)
+	if err != nil || len(turned) < 2 || turned[0].ID < turned[1].ID {
+		t.Errorf("newest first: %v, error %v", turned, err)
+	} else if below, err := q.Messages(t.Context(), delivery.MessageFilter{NewestFirst: true}, turned[0].ID, 1); err != nil || len(below) != 1 || below[0].ID != turned[1].ID {
+		t.Errorf("below %s: %v, error %v", turned[0].ID, below, err)
+	}
 	page, err := q.Messages(t.Context(), delivery.MessageFilter{}, plain.ID, 2)
 	if err != nil {
 		t.Fatal(err)

@@ -17,7 +17,13 @@ func (q *mail) settlement(m *delivery.Message, state delivery.RecipientState, fe
 		Attempt: delivery.Attempt{
 			Message: m.ID, At: noon, Duration: 1500 * time.Microsecond, Revision: 8, Host: "mx.example.net", Address: "192.0.2.25:25",
 			TLS: delivery.SessionTLS{Version: "TLS1.3", Cipher: "c", Verified: true, Verification: "ok"}, Reused: true,
-			Hosts: []delivery.HostTry{{Host: "mx.example.net", Stage: delivery.StageTransfer, Level: policy.TLSRequired, Result: "done"}},
+			Hosts: []delivery.HostTry{{
+				Host: "mx.example.net", Address: "192.0.2.25:25", Stage: delivery.StageTransfer, Level: policy.TLSRequired, Result: "done",
+				Evidence: &delivery.Evidence{
+					ByMX: true, STARTTLS: delivery.PeerTLSWorks, Trusted: true, Covers: []policy.Check{policy.CheckMXHost},
+					Published: &delivery.Published{DANE: "absent", TLSRequiredNo: true},
+				},
+			}},
 			Decision: policy.Decision{
 				Level: policy.TLSRequired, MinVersion: 0x0303, Domain: "example.net",
 				Reasons: []policy.Reason{{Rule: "destination_control", Entry: "example.net", Asks: "required"}},

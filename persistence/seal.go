@@ -165,6 +165,12 @@ func (s *sealer) aead(p purpose) (cipher.AEAD, error) {
 	return cipher.NewGCM(block)
 }
 
+const purposeCursor purpose = "list cursors"
+
+// CursorSecret returns the secret that signs the cursors of lists: the same for
+// every opening of the directory.
+func (d *Database) CursorSecret() ([]byte, error) { return d.sealer.key(purposeCursor) }
+
 // additionalData binds a sealed value to its place. A zero byte parts the two
 // texts, and no purpose holds one.
 func additionalData(p purpose, id string) []byte {

@@ -34,7 +34,7 @@ func newAccounts() *account.Service {
 			Name: "test-" + string(role), Role: role, CreatedAt: time.Date(2026, 11, 25, 8, 0, 0, 0, time.UTC),
 		})
 	}
-	return account.NewService(account.Dependencies{Administrators: store, Tokens: store, Now: time.Now, NewID: store.newID})
+	return account.NewService(account.Dependencies{Administrators: store, Tokens: store, Roster: store, TokenUses: store, Now: time.Now, NewID: store.newID})
 }
 
 func (m *memoryAccounts) newID() string {
@@ -102,6 +102,33 @@ func (m *memoryAccounts) DeleteToken(_ context.Context, id string) error {
 		}
 	}
 	return domain.E(domain.NotFound, "there is no token %q", id)
+}
+
+func (m *memoryAccounts) NoteUses(context.Context, []account.TokenUse) error { return nil }
+
+func (m *memoryAccounts) ChangeAdministrator(_ context.Context, name string, change func(account.Administrator, bool, int64) (*account.Administrator, error)) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var now account.Administrator
+	at, others := -1, int64(0)
+	for i, a := range m.people {
+		if a.Name == name {
+			at, now = i, a
+		} else if a.Role == account.RoleAdmin && a.HasPassword() && !a.Disabled {
+			others++
+		}
+	}
+	next, err := change(now, at >= 0, others)
+	if err != nil {
+		return err
+	}
+	if at >= 0 {
+		m.people = append(m.people[:at:at], m.people[at+1:]...)
+	}
+	if next != nil {
+		m.people = append(m.people, *next)
+	}
+	return nil
 }
 
 // pageAfter returns up to limit items that come after another.

@@ -18,6 +18,8 @@ type Administrators interface {
 	// ChangePassword lets administrators set their own password, and the role
 	// admin that of everyone.
 	ChangePassword(ctx context.Context, by account.Principal, name, password string) error
+	PutAdministrator(ctx context.Context, by account.Principal, want account.AdministratorChange) (stored account.Administrator, created bool, err error)
+	DeleteAdministrator(ctx context.Context, by account.Principal, name string, check func(now account.Administrator, exists bool) error) error
 }
 
 // Administrator is a person who may call with a password.
@@ -28,8 +30,19 @@ type Administrator struct {
 	Role account.Role `json:"role" validate:"required" swaggertype:"string" enums:"viewer,operator,certificate_manager,admin"`
 	// HasPassword is false while no password is set, and the administrator cannot log in.
 	HasPassword bool `json:"has_password" validate:"required"`
+	// Disabled keeps the administrator out, whatever the password.
+	Disabled bool `json:"disabled" validate:"required"`
 	// CreatedAt is when the account was made.
 	CreatedAt time.Time `json:"created_at" validate:"required" format:"date-time"`
+}
+
+// AdministratorRequest says what an administrator is to be. The password is set
+// by an operation of its own.
+type AdministratorRequest struct {
+	// Role is what the administrator may do.
+	Role account.Role `json:"role" validate:"required" swaggertype:"string" enums:"viewer,operator,certificate_manager,admin"`
+	// Disabled keeps the administrator out; sessions end at once.
+	Disabled bool `json:"disabled,omitempty"`
 }
 
 // PasswordChange replaces a password.
@@ -43,6 +56,8 @@ func (a *API) administratorsOperations() []operation {
 	return []operation{
 		{http.MethodGet, list, "listAdministrators", account.RoleViewer, listQuery, a.listAdministrators},
 		{http.MethodGet, one, "getAdministrator", account.RoleViewer, nil, a.getAdministrator},
+		{http.MethodPut, one, "replaceAdministrator", account.RoleAdmin, nil, a.replaceAdministrator},
+		{http.MethodDelete, one, "deleteAdministrator", account.RoleAdmin, nil, a.deleteAdministrator},
 		{http.MethodPut, one + "/password", "setAdministratorPassword", account.RoleViewer, nil, a.setAdministratorPassword},
 	}
 }
@@ -72,7 +87,7 @@ func (a *API) listAdministrators(c echo.Context) error {
 }
 
 func showAdministrator(a account.Administrator) Administrator {
-	return Administrator{Name: a.Name, Role: a.Role, HasPassword: a.HasPassword(), CreatedAt: a.CreatedAt}
+	return Administrator{Name: a.Name, Role: a.Role, HasPassword: a.HasPassword(), Disabled: a.Disabled, CreatedAt: a.CreatedAt}
 }
 
 // getAdministrator godoc
@@ -96,6 +111,75 @@ func (a *API) getAdministrator(c echo.Context) error {
 	}
 	shown := showAdministrator(found)
 	return replyTagged(c, tagOf(shown), shown)
+}
+
+// replaceAdministrator godoc
+//
+//	@Summary		Create an administrator, or change role and state of one
+//	@Description	A new administrator has no password and cannot log in until one is set. Role and state count in open sessions at once. The last administrator who can log in with the role `admin` keeps it. A token that is held to scopes cannot do this.
+//	@ID				replaceAdministrator
+//	@Tags			Accounts
+//	@Param			name	path		string					true	"Name of the administrator: up to 64 printable characters, no colon"
+//	@Param			body	body		AdministratorRequest	true	"Role and state"
+//	@Success		200		{object}	Administrator
+//	@Success		201		{object}	Administrator
+//	@Failure		409		{object}	Problem
+//	@Router			/administrators/{name} [put]
+//	@x-shape		"put"
+//	@x-role			"admin"
+func (a *API) replaceAdministrator(c echo.Context) error {
+	name, err := pathParam(c, "name")
+	if err != nil {
+		return err
+	}
+	asked, err := readJSON[AdministratorRequest](c)
+	if err != nil {
+		return err
+	}
+	stored, created, err := a.administrators.PutAdministrator(c.Request().Context(), principalOf(c), account.AdministratorChange{
+		Name: name, Role: asked.Role, Disabled: asked.Disabled, Check: administratorCheck(c),
+	})
+	if err != nil {
+		return err
+	}
+	shown, status := showAdministrator(stored), http.StatusOK
+	if created {
+		status = http.StatusCreated
+		c.Response().Header().Set("Location", c.Request().URL.EscapedPath())
+	}
+	setETag(c, tagOf(shown))
+	return reply(c, status, shown)
+}
+
+// deleteAdministrator godoc
+//
+//	@Summary		Delete an administrator
+//	@Description	Sessions of the password end at once; tokens stay. The last administrator who can log in with the role `admin` cannot be deleted.
+//	@ID				deleteAdministrator
+//	@Tags			Accounts
+//	@Param			name	path	string	true	"Name of the administrator"
+//	@Success		204
+//	@Router			/administrators/{name} [delete]
+//	@x-shape		"match"
+//	@x-role			"admin"
+func (a *API) deleteAdministrator(c echo.Context) error {
+	name, err := pathParam(c, "name")
+	if err != nil {
+		return err
+	}
+	if err := a.administrators.DeleteAdministrator(c.Request().Context(), principalOf(c), name, administratorCheck(c)); err != nil {
+		return err
+	}
+	return c.NoContent(http.StatusNoContent)
+}
+
+// administratorCheck holds the request against the administrator as the write
+// finds him.
+func administratorCheck(c echo.Context) func(account.Administrator, bool) error {
+	return func(now account.Administrator, exists bool) error {
+		_, _, err := preconditions(c, tagOf(showAdministrator(now)), exists)
+		return err
+	}
 }
 
 // setAdministratorPassword godoc

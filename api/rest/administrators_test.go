@@ -85,3 +85,24 @@ func TestRefusedPasswords(t *testing.T) {
 		t.Errorf("the problem repeats the password: %s", a.body)
 	}
 }
+
+func TestLifeOfAnAdministratorByREST(t *testing.T) {
+	f := newFixture(t)
+	const olga = basePath + "/administrators/olga"
+	made := f.call("PUT", olga, `{"role":"operator"}`).want(http.StatusCreated)
+	if made.header.Get("Location") != olga {
+		t.Errorf("location %q", made.header.Get("Location"))
+	}
+	f.call("PUT", olga, `{"role":"viewer"}`, "If-None-Match", "*").want(http.StatusPreconditionFailed)
+	f.call("PUT", olga, `{"role":"viewer"}`, "If-Match", `"other"`).want(http.StatusPreconditionFailed)
+	changed := f.call("PUT", olga, `{"role":"viewer","disabled":true}`, "If-Match", made.etag()).want(http.StatusOK)
+	if a := decoded[Administrator](changed); a.Role != account.RoleViewer || !a.Disabled || a.HasPassword {
+		t.Errorf("administrator %+v", a)
+	}
+	f.callAs("operator", "PUT", olga, `{"role":"admin"}`).want(http.StatusForbidden)
+	f.call("PUT", olga, `{"role":"emperor"}`).want(http.StatusUnprocessableEntity)
+	f.call("DELETE", olga, "", "If-Match", made.etag()).want(http.StatusPreconditionFailed)
+	f.call("DELETE", olga, "", "If-Match", changed.etag()).want(http.StatusNoContent)
+	f.call("DELETE", olga, "").want(http.StatusNotFound)
+	f.call("DELETE", basePath+"/administrators/test-admin", "").want(http.StatusConflict) // the last one
+}

@@ -26,8 +26,9 @@ func principalOf(c echo.Context) account.Principal {
 	return p
 }
 
-// authorize lets a request pass whose caller may do what needs the role.
-func (a *API) authorize(c echo.Context, need account.Role) error {
+// authorize lets a request pass whose caller may do what needs the role and the
+// scope of the operation.
+func (a *API) authorize(c echo.Context, o operation) error {
 	r := c.Request()
 	shown, err := credentialOf(r)
 	if err != nil {
@@ -38,10 +39,7 @@ func (a *API) authorize(c echo.Context, need account.Role) error {
 		return err
 	}
 	c.Set(principalKey, principal)
-	if !principal.Allows(need) {
-		return domain.E(domain.Forbidden, "this needs the role %s; you have %s", need, principal.Role)
-	}
-	return nil
+	return principal.Authorize(o.role, o.scope())
 }
 
 // credentialOf reads the Authorization header: Bearer (RFC 6750) or Basic

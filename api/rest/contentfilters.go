@@ -24,6 +24,8 @@ type ContentFilter struct {
 	Description string `json:"description,omitempty" maxLength:"1000"`
 	// Enabled is whether the filter is looked at.
 	Enabled bool `json:"enabled"`
+	// ReportOnly is whether reject and hold do not act but are counted; other actions act (B72).
+	ReportOnly bool `json:"report_only,omitempty"`
 	// Match is how many of the conditions must hold.
 	Match policy.ConditionMatch `json:"match" swaggertype:"string" enums:"all,any"`
 	// Conditions that a message must meet.

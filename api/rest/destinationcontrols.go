@@ -31,6 +31,8 @@ type DestinationControl struct {
 	LimitPer policy.LimitScope `json:"limit_per,omitempty" swaggertype:"string" enums:"domain,mx_address"`
 	// BounceAtOnce bounces mail instead of deferring it when mandatory TLS fails (B28).
 	BounceAtOnce bool `json:"bounce_at_once,omitempty"`
+	// ReportOnly is whether tls_level does not act but has counted what it would have held back; mail leaves as if tls_level were absent (B72).
+	ReportOnly bool `json:"report_only,omitempty"`
 	// OverrideRemotePolicy lifts what the domain demands by MTA-STS and DANE, never REQUIRETLS (B26).
 	OverrideRemotePolicy *policy.Override `json:"override_remote_policy,omitempty"`
 	// Description is an administrator's own words.

@@ -10,8 +10,16 @@
 //   - page.go, patch.go: cursors and merge patches;
 //   - draftquery.go: the draft that a request works on, and confirmation in time;
 //   - auth.go, ratelimit.go, observe.go: who calls, how often, and the log;
+//   - audited.go, idempotent.go: what every call that changes something gets;
+//   - lines.go: lists as NDJSON; scope.go: what a token may be held to;
 //   - resource.go: what every kind of configuration item has in common;
 //   - operation.go: the table of all operations.
+//
+// Version 1 only grows: operations, optional members and values of enumerations
+// may come, and clients ignore what they do not know. What is to go is named in
+// deprecation.go and in the document, and from then on each reply says so by the
+// header fields Deprecation (RFC 9745) and Sunset (RFC 8594), for a year at
+// least, with a link to what takes its place.
 //
 // Nothing is decided here: handlers translate between HTTP and the services of
 // the domain, which they know by the interfaces that this package declares.

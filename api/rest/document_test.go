@@ -17,7 +17,7 @@ import (
 
 // line is what router and document must agree on.
 type line struct {
-	Method, Path, ID, Role, Query string
+	Method, Path, ID, Role, Scope, Query string
 }
 
 // The table of operations and the document are compared both ways: what is
@@ -27,14 +27,15 @@ func TestOperationsAndDocumentAgree(t *testing.T) {
 	for _, o := range new(API).withResources().operations() {
 		path := regexp.MustCompile(`:(\w+)`).ReplaceAllString(o.path, "{$1}")
 		query := slices.Sorted(slices.Values(o.query))
-		routed[o.method+" "+path] = line{o.method, path, o.id, string(o.role), strings.Join(query, ",")}
+		routed[o.method+" "+path] = line{o.method, path, o.id, string(o.role), string(o.scope()), strings.Join(query, ",")}
 	}
 	documented := map[string]line{}
 	doc := document(t)
 	for path, item := range doc.Paths.Map() {
 		for method, o := range item.Operations() {
 			role, _ := o.Extensions["x-role"].(string)
-			documented[method+" "+path] = line{method, path, o.OperationID, role, queryOf(o)}
+			scope, _ := o.Extensions["x-scope"].(string)
+			documented[method+" "+path] = line{method, path, o.OperationID, role, scope, queryOf(o)}
 		}
 	}
 	if diff := cmp.Diff(documented, routed); diff != "" {

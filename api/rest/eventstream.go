@@ -129,7 +129,7 @@ func (s *stream) wait(ctx context.Context) error {
 	if err := s.api.events.Wait(waiting, s.query.After); err == nil || ctx.Err() != nil {
 		return nil
 	}
-	if err := s.api.authorize(s.c, account.RoleViewer); err != nil {
+	if err := s.api.authorize(s.c, operation{method: http.MethodGet, role: account.RoleViewer}); err != nil {
 		return err
 	}
 	return s.position()

@@ -47,6 +47,8 @@ type MailFlowPolicy struct {
 	Description string `json:"description,omitempty" maxLength:"1000"`
 	// Action is what happens to a connection.
 	Action policy.FlowAction `json:"action" swaggertype:"string" enums:"accept,relay,reject,tcp_refuse,continue"`
+	// ReportOnly is whether the policy's own tls required and verify_client_certificate do not act but have counted what they would have refused; STARTTLS is offered, and what the listener demands acts (B72).
+	ReportOnly bool `json:"report_only,omitempty"`
 	FlowParameters
 }
 
@@ -63,14 +65,14 @@ func readMailFlowPolicy(key string, p MailFlowPolicy) config.Value {
 		p.Name = key
 	}
 	return policy.MailFlowPolicy{
-		Name: p.Name, Description: p.Description, Action: p.Action,
+		Name: p.Name, Description: p.Description, Action: p.Action, ReportOnly: p.ReportOnly,
 		FlowParameters: policy.FlowParameters(p.FlowParameters),
 	}
 }
 
 func showMailFlowPolicy(p policy.MailFlowPolicy) MailFlowPolicy {
 	return MailFlowPolicy{
-		Name: p.Name, Description: p.Description, Action: p.Action,
+		Name: p.Name, Description: p.Description, Action: p.Action, ReportOnly: p.ReportOnly,
 		FlowParameters: FlowParameters(p.FlowParameters),
 	}
 }

@@ -85,7 +85,7 @@ type Recipient struct {
 	LastOutcome *delivery.Outcome `json:"last_outcome,omitempty"`
 }
 
-var messageQuery = append([]string{"state", "recipient_domain", "sender", "received_after", "received_before"}, listQuery...)
+var messageQuery = append([]string{"state", "recipient_domain", "sender", "received_after", "received_before", "sort"}, listQuery...)
 
 func (a *API) messagesOperations() []operation {
 	const list, one = "/messages", "/messages/:id"
@@ -106,6 +106,7 @@ func (a *API) messagesOperations() []operation {
 //	@Param		sender				query		string	false	"Only messages of this envelope sender; <> for bounces"
 //	@Param		received_after		query		string	false	"Only messages younger than this time"	Format(date-time)
 //	@Param		received_before		query		string	false	"Only messages older than this time"	Format(date-time)
+//	@Param		sort				query		string	false	"Oldest first, or with a minus newest first"			Enums(received_at, -received_at)
 //	@Success	200					{object}	Page[Message]
 //	@Router		/messages [get]
 //	@x-shape	"list"
@@ -156,7 +157,10 @@ func messageFilterOf(c echo.Context) (f delivery.MessageFilter, err error) {
 	if f.ReceivedAfter, err = timeParam(c, "received_after"); err != nil {
 		return f, err
 	}
-	f.ReceivedBefore, err = timeParam(c, "received_before")
+	if f.ReceivedBefore, err = timeParam(c, "received_before"); err != nil {
+		return f, err
+	}
+	f.NewestFirst, err = sortParam(c, "received_at", false)
 	return f, err
 }
 

@@ -40,6 +40,8 @@ func (a *API) operations() []operation {
 		a.acmeChallengesOperations(),
 		a.noTLSHostsOperations(),
 		a.certificatesOperations(),
+		a.certificateFilesOperations(),
+		a.certificateScheduleOperations(),
 		a.tokensOperations(),
 		a.administratorsOperations(),
 		a.messagesOperations(),
@@ -47,6 +49,9 @@ func (a *API) operations() []operation {
 		a.deliveriesOperations(),
 		a.destinationsOperations(),
 		a.tlsReportOperations(),
+		a.sessionsOperations(),
+		a.reportOnlyOperations(),
+		a.impactOperations(),
 		a.explainOperations(),
 		a.verifyOperations(),
 		a.alertsOperations(),
@@ -55,6 +60,7 @@ func (a *API) operations() []operation {
 		a.eventsOperations(),
 		a.webhookDeliveriesOperations(),
 		a.statusOperations(),
+		a.auditLogOperations(),
 	)
 }
 
@@ -86,7 +92,9 @@ func (a *API) configurationOperations() [][]operation {
 // register puts every operation, and the public pages beside them, into the
 // router.
 func (a *API) register() {
-	for _, o := range a.operations() {
+	operations := a.operations()
+	a.readers = readersOf(operations)
+	for _, o := range operations {
 		a.echo.Add(o.method, basePath+o.path, a.guarded(o))
 	}
 	a.echo.GET(problemPath+":name", problemPage)
@@ -96,10 +104,18 @@ func (a *API) register() {
 // guarded puts what every operation needs before its handler: a caller whose
 // role allows it, a request within the caller's rate, a query that we
 // understand, a configuration to work on, and a reply that the caller can read.
+// What changes or reveals something goes into the audit log.
 func (a *API) guarded(o operation) echo.HandlerFunc {
+	if o.isList() {
+		o.handler = a.inLines(o.handler)
+	}
+	handle := a.idempotent(o, a.audited(o))
 	return func(c echo.Context) error {
 		c.Set(operationKey, o.id)
-		if err := a.authorize(c, o.role); err != nil {
+		a.deprecated[o.id].announce(c.Response().Header())
+		c.Set(cursorSecretKey, a.cursorSecret)
+		if err := a.authorize(c, o); err != nil {
+			a.auditRefusal(c, o, err)
 			return err
 		}
 		if err := a.rates.take(c.Response().Header(), principalOf(c)); err != nil {
@@ -114,7 +130,7 @@ func (a *API) guarded(o operation) echo.HandlerFunc {
 		if _, err := negotiate(c.Request(), o.mediaTypes()...); err != nil {
 			return err
 		}
-		return o.handler(c)
+		return handle(c)
 	}
 }
 

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
 	"net/http"
@@ -32,6 +33,10 @@ type pageRequest struct {
 	// list stands for the path and the filters: a cursor of another list is
 	// refused.
 	list string
+	// secret signs cursors.
+	secret []byte
+	// lines, if it is set, takes the list line by line instead of a page.
+	lines *lines
 }
 
 // cursor is the inside of an opaque cursor.
@@ -44,6 +49,11 @@ type cursor struct {
 // other query parameters.
 func pageOf(c echo.Context) (pageRequest, error) {
 	p := pageRequest{limit: defaultLimit, list: listIdentity(c.Request().URL)}
+	p.secret, _ = c.Get(cursorSecretKey).([]byte)
+	p.lines, _ = c.Get(linesKey).(*lines)
+	if p.lines != nil {
+		p.limit = maxLimit
+	}
 	if text := c.QueryParam("limit"); text != "" {
 		limit, err := strconv.Atoi(text)
 		if err != nil || limit < 1 || limit > maxLimit {
@@ -51,7 +61,9 @@ func pageOf(c echo.Context) (pageRequest, error) {
 		}
 		p.limit = limit
 	}
-	if text := c.QueryParam("cursor"); text != "" {
+	if p.lines != nil && p.lines.began {
+		p.after = p.lines.after
+	} else if text := c.QueryParam("cursor"); text != "" {
 		after, ok := p.decode(text)
 		if !ok {
 			return p, badQuery("cursor", "is not one that this list gave out")
@@ -79,20 +91,28 @@ func (p pageRequest) decode(text string) (key string, ok bool) {
 		return "", false
 	}
 	c, err := decodeStrict[cursor](inside)
-	return c.Key, err == nil && c.Check == p.check(c.Key)
+	return c.Key, err == nil && hmac.Equal([]byte(c.Check), []byte(p.check(c.Key)))
 }
 
-// check ties a key to its list. It guards against mistakes, not against
-// malice: a forged cursor shows no more than an honest one.
+// cursorSecretKey is where a request carries the secret that signs cursors.
+const cursorSecretKey = "cursor secret"
+
+// check ties a key to its list by an HMAC: a cursor that was tampered with, or
+// belongs to another list, filter or order, is refused. The secret outlives a
+// restart, and so do cursors.
 func (p pageRequest) check(key string) string {
-	sum := sha256.Sum256([]byte(p.list + "\x00" + key))
-	return base64.RawURLEncoding.EncodeToString(sum[:6])
+	mac := hmac.New(sha256.New, p.secret)
+	mac.Write([]byte(p.list + "\x00" + key))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
 }
 
 // writePage answers with one page of a list. found may hold one more than the
 // limit, which shows that the list goes on; key returns what a cursor continues
 // after, show what the page shows.
 func writePage[S, T any](c echo.Context, p pageRequest, found []S, key func(S) string, show func(S) (T, error)) error {
+	if p.lines != nil {
+		return writeLines(c, p, found, key, show)
+	}
 	page := Page[T]{Items: make([]T, 0, min(len(found), p.limit))}
 	if len(found) > p.limit {
 		found = found[:p.limit]

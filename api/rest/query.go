@@ -65,6 +65,21 @@ func addrParam(c echo.Context, name string) (netip.Addr, error) {
 	return parsed.Unmap(), nil
 }
 
+// sortParam reads `sort`, the name of the one field that a list is sorted by, with
+// a minus in front for descending order. Without the parameter the order is the
+// list's own.
+func sortParam(c echo.Context, field string, descends bool) (descending bool, err error) {
+	switch c.QueryParam("sort") {
+	case "":
+		return descends, nil
+	case field:
+		return false, nil
+	case "-" + field:
+		return true, nil
+	}
+	return false, badQuery("sort", "must be "+field+" or -"+field)
+}
+
 func badQuery(name, message string) error {
 	return &malformedError{detail: "Query parameter " + name + " " + message + "."}
 }

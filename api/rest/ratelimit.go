@@ -42,10 +42,19 @@ func (l *rateLimiter) take(header http.Header, caller account.Principal) error {
 	header.Set("RateLimit-Policy", fmt.Sprintf(`"default";q=%d;w=%d`, requestBurst, requestBurst/requestsPerSecond))
 	header.Set("RateLimit", fmt.Sprintf(`"default";r=%d;t=%d`, int(left), 1))
 	if !allowed {
-		return domain.E(domain.Exhausted, "more than %d requests a second", requestsPerSecond)
+		return overRate{domain.E(domain.Exhausted, "more than %d requests a second", requestsPerSecond)}
 	}
 	return nil
 }
+
+// overRate is a refusal after which a second's rest is enough.
+type overRate struct{ error }
+
+// Unwrap returns the error in the terms of the domain.
+func (e overRate) Unwrap() error { return e.error }
+
+// RetryAfter is how long the caller should wait.
+func (overRate) RetryAfter() time.Duration { return time.Second }
 
 // bucket returns the caller's bucket. When there are too many callers all
 // buckets are thrown away: a full bucket more is the worst that comes of it.

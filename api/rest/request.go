@@ -45,11 +45,15 @@ func readParts[T any](c echo.Context) (T, domain.Faults, error) {
 
 // readBody reads a body of one of the media types, up to the limit.
 func readBody(c echo.Context, mediaTypes ...string) ([]byte, error) {
-	r := c.Request()
-	if err := checkContentType(r.Header, mediaTypes); err != nil {
+	if err := checkContentType(c.Request().Header, mediaTypes); err != nil {
 		return nil, err
 	}
-	data, err := io.ReadAll(http.MaxBytesReader(c.Response(), r.Body, maxBodyBytes))
+	return readOctets(c)
+}
+
+// readOctets reads a body up to the limit.
+func readOctets(c echo.Context) ([]byte, error) {
+	data, err := io.ReadAll(http.MaxBytesReader(c.Response(), c.Request().Body, maxBodyBytes))
 	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, &httpError{problemTooLarge, "the limit is " + strconv.FormatInt(tooLarge.Limit, 10) + " octets"}
 	}

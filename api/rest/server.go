@@ -9,11 +9,13 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"postern/domain/certificate"
 	"postern/domain/config"
 	"postern/domain/delivery"
 	"postern/domain/mailaddr"
 	"postern/domain/policy"
 	"postern/domain/probe"
+	"postern/domain/whatif"
 )
 
 // Limits of the management listener. Writing must outlast the longest `?wait=`.
@@ -46,19 +48,32 @@ type Config struct {
 	Snapshot          func() *config.Snapshot
 	Certificates      CertificateReader
 	CertificateWriter CertificateWriter
-	Tokens            Tokens
-	Administrators    Administrators
-	Messages          MessageReader
-	MessageActor      MessageActor
-	OneHourList       OneHourList
-	Destinations      Destinations
-	TLSReports        TLSReports
-	Secrets           config.Secrets
-	Alerts            Alerts
-	Challenges        Challenges
-	Jobs              Jobs
-	Events            Events
-	Webhooks          WebhookDispatcher
+	CertificateFiles  CertificateFiles
+	// CertificateSchedule activates by other ways than at once and by id.
+	CertificateSchedule CertificateSchedule
+	// ProveCertificate connects to the own endpoints and tells what they serve.
+	ProveCertificate func(context.Context, certificate.Certificate) []probe.ServedCertificate
+	Tokens           Tokens
+	Administrators   Administrators
+	Messages         MessageReader
+	MessageActor     MessageActor
+	OneHourList      OneHourList
+	Destinations     Destinations
+	TLSReports       TLSReports
+	Secrets          config.Secrets
+	Alerts           Alerts
+	Challenges       Challenges
+	Jobs             Jobs
+	Events           Events
+	Webhooks         WebhookDispatcher
+	Sessions         Sessions
+	ReportOnly       ReportOnly
+	// History is what drafts are tried on (B72).
+	History     whatif.History
+	AuditLog    AuditLog
+	Idempotency Idempotency
+	// CursorSecret signs cursors of lists; cursors live as long as it does.
+	CursorSecret []byte
 	// Listeners returns how the listeners are doing, sorted by name.
 	Listeners func() []ListenerStatus
 	// ExplainDestination and ExplainClient say what would happen, without doing
@@ -84,36 +99,45 @@ type API struct {
 	version string
 	started time.Time
 
-	auth              Authenticator
-	config            Configuration
-	revisions         Revisions
-	changes           Changes
-	changeCommits     ChangeCommits
-	preview           func(context.Context, config.Change) (config.Preview, error)
-	snapshot          func() *config.Snapshot
-	certificates      CertificateReader
-	certificateWriter CertificateWriter
-	tokens            Tokens
-	administrators    Administrators
-	messages          MessageReader
-	messageActor      MessageActor
-	oneHour           OneHourList
-	destinations      Destinations
-	reports           TLSReports
-	alerts            Alerts
-	challenges        Challenges
-	jobs              Jobs
-	events            Events
-	streams           *streams
-	dispatcher        WebhookDispatcher
-	secrets           config.Secrets
-	listenerStatus    func() []ListenerStatus
-	explainDomain     func(context.Context, *config.Snapshot, mailaddr.DomainName) probe.Destination
-	explainClient     func(context.Context, *config.Snapshot, string, netip.Addr) (probe.Client, error)
-	explainMessage    func(context.Context, *config.Snapshot, *delivery.Message) []probe.MessageGroup
-	verify            func(context.Context, probe.Question) (probe.Verification, error)
-	testCore          func(context.Context, policy.CoreProfile) (probe.Inspection, error)
-	notReady          func(context.Context) []string
+	auth                Authenticator
+	config              Configuration
+	revisions           Revisions
+	changes             Changes
+	changeCommits       ChangeCommits
+	preview             func(context.Context, config.Change) (config.Preview, error)
+	snapshot            func() *config.Snapshot
+	certificates        CertificateReader
+	certificateWriter   CertificateWriter
+	certificateFiles    CertificateFiles
+	certificateSchedule CertificateSchedule
+	prove               func(context.Context, certificate.Certificate) []probe.ServedCertificate
+	tokens              Tokens
+	administrators      Administrators
+	messages            MessageReader
+	messageActor        MessageActor
+	oneHour             OneHourList
+	destinations        Destinations
+	reports             TLSReports
+	sessions            Sessions
+	reportOnly          ReportOnly
+	history             whatif.History
+	alerts              Alerts
+	challenges          Challenges
+	jobs                Jobs
+	events              Events
+	streams             *streams
+	dispatcher          WebhookDispatcher
+	secrets             config.Secrets
+	audit               AuditLog
+	idempotency         Idempotency
+	cursorSecret        []byte
+	listenerStatus      func() []ListenerStatus
+	explainDomain       func(context.Context, *config.Snapshot, mailaddr.DomainName) probe.Destination
+	explainClient       func(context.Context, *config.Snapshot, string, netip.Addr) (probe.Client, error)
+	explainMessage      func(context.Context, *config.Snapshot, *delivery.Message) []probe.MessageGroup
+	verify              func(context.Context, probe.Question) (probe.Verification, error)
+	testCore            func(context.Context, policy.CoreProfile) (probe.Inspection, error)
+	notReady            func(context.Context) []string
 
 	listeners            resource[Listener]
 	senderGroups         resource[SenderGroups]
@@ -140,9 +164,11 @@ type API struct {
 	publicWebSettings    resource[PublicWebSettings]
 	managementSettings   resource[ManagementSettings]
 
-	measure func(operation string, status int, took time.Duration)
-	rates   *rateLimiter
-	echo    *echo.Echo
+	measure    func(operation string, status int, took time.Duration)
+	rates      *rateLimiter
+	deprecated map[string]deprecation // by operationId
+	readers    map[string]operation   // that show what is at a path, by path
+	echo       *echo.Echo
 }
 
 // New makes the API. It serves [API.Handler] and starts nothing by itself.
@@ -152,16 +178,19 @@ func New(c Config) *API {
 		auth: c.Authenticator, config: c.Configuration, revisions: c.Revisions, snapshot: c.Snapshot,
 		changes: c.Changes, changeCommits: c.ChangeCommits, preview: c.Preview,
 		certificates: c.Certificates, certificateWriter: c.CertificateWriter,
+		certificateFiles: c.CertificateFiles, certificateSchedule: c.CertificateSchedule, prove: c.ProveCertificate,
 		tokens: c.Tokens, administrators: c.Administrators,
 		messages: c.Messages, messageActor: c.MessageActor, oneHour: c.OneHourList, alerts: c.Alerts,
 		challenges:   c.Challenges,
 		destinations: c.Destinations, reports: c.TLSReports,
+		sessions: c.Sessions, reportOnly: c.ReportOnly, history: c.History,
 		listenerStatus: c.Listeners, explainDomain: c.ExplainDestination, explainClient: c.ExplainClient,
 		explainMessage: c.ExplainMessage, verify: c.Verify, notReady: c.NotReady,
+		audit: c.AuditLog, idempotency: c.Idempotency, cursorSecret: c.CursorSecret,
 		secrets: c.Secrets, testCore: c.TestCoreProfile,
 		jobs:   c.Jobs,
 		events: c.Events, streams: newStreams(), dispatcher: c.Webhooks,
-		measure: c.Measure, rates: newRateLimiter(c.Now), echo: echo.New(),
+		measure: c.Measure, rates: newRateLimiter(c.Now), echo: echo.New(), deprecated: deprecations(),
 	}
 	a.makeResources()
 	a.echo.HTTPErrorHandler = func(err error, c echo.Context) { a.fail(c, err) }

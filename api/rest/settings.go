@@ -52,6 +52,8 @@ type OutboundSettings struct {
 	HostName mailaddr.DomainName `json:"host_name" swaggertype:"string"`
 	// OwnAddresses are further addresses by which MX records may point back at the gateway (B33).
 	OwnAddresses []netip.Addr `json:"own_addresses" swaggertype:"array,string"`
+	// CertificateID is what the gateway shows to servers that ask who it is; empty: the active certificate (B41).
+	CertificateID string `json:"certificate_id"`
 }
 
 // Settings are all sections of the settings.

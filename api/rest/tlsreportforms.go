@@ -37,6 +37,9 @@ func (o operation) mediaTypes() []string {
 	case eventsOperation:
 		return []string{mediaJSON, mediaEvents}
 	}
+	if o.isList() {
+		return []string{mediaJSON, mediaNDJSON}
+	}
 	return []string{mediaJSON}
 }
 

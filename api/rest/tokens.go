@@ -2,11 +2,14 @@ package rest
 
 import (
 	"context"
+	"fmt"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/labstack/echo/v4"
 
+	"postern/domain"
 	"postern/domain/account"
 )
 
@@ -14,7 +17,7 @@ import (
 type Tokens interface {
 	// CreateToken makes a token that grants no more than its maker holds, and
 	// returns its secret this once.
-	CreateToken(ctx context.Context, by account.Principal, name string, role account.Role, expiresAt *time.Time) (secret string, t account.Token, err error)
+	CreateToken(ctx context.Context, by account.Principal, want account.TokenSpec) (secret string, t account.Token, err error)
 	ListTokens(ctx context.Context, after string, limit int) ([]account.Token, error)
 	Token(ctx context.Context, id string) (account.Token, error)
 	DeleteToken(ctx context.Context, id string) error
@@ -34,6 +37,14 @@ type Token struct {
 	CreatedBy string `json:"created_by" validate:"required"`
 	// ExpiresAt is when it grants nothing any more; absent: never.
 	ExpiresAt *time.Time `json:"expires_at,omitempty" format:"date-time"`
+	// Scopes hold it to parts of the API; absent: all that the role allows.
+	Scopes []string `json:"scopes,omitempty" enums:"read,config,queue,tests,alerts,certificates,accounts,audit"`
+	// AllowedAddresses are the networks that it may be used from; absent: anywhere.
+	AllowedAddresses []string `json:"allowed_addresses,omitempty"`
+	// LastUsedAt is when it was used last, a minute late at most; absent: never. The entity tag leaves the last use out.
+	LastUsedAt *time.Time `json:"last_used_at,omitempty" format:"date-time"`
+	// LastUsedFrom is the address that it was used from last.
+	LastUsedFrom string `json:"last_used_from,omitempty"`
 }
 
 // TokenRequest asks for a token.
@@ -44,6 +55,32 @@ type TokenRequest struct {
 	Role account.Role `json:"role" validate:"required" swaggertype:"string" enums:"viewer,operator,certificate_manager,admin"`
 	// ExpiresAt is when it is to grant nothing any more, to the second; absent: never.
 	ExpiresAt *time.Time `json:"expires_at,omitempty" format:"date-time"`
+	// Scopes hold it to parts of the API: no more than the caller's own; absent: all that the role allows. Reading is a scope of its own.
+	Scopes []string `json:"scopes,omitempty" enums:"read,config,queue,tests,alerts,certificates,accounts,audit"`
+	// AllowedAddresses are the networks that it may be used from, as 192.0.2.0/24, or single addresses; absent: anywhere.
+	AllowedAddresses []string `json:"allowed_addresses,omitempty" maxItems:"32"`
+}
+
+// spec reads the request; a network that cannot be read is a fault.
+func (t TokenRequest) spec() (account.TokenSpec, error) {
+	want := account.TokenSpec{Name: t.Name, Role: t.Role, Scopes: t.Scopes, ExpiresAt: t.ExpiresAt}
+	var faults domain.Faults
+	for i, text := range t.AllowedAddresses {
+		network, err := parseNetwork(text)
+		if err != nil {
+			faults.Add(fmt.Sprint("/allowed_addresses/", i), "must be a network, as 192.0.2.0/24, or an address")
+		}
+		want.Addresses = append(want.Addresses, network)
+	}
+	return want, faults.Err()
+}
+
+// parseNetwork reads a network, or one address as the network of it alone.
+func parseNetwork(text string) (netip.Prefix, error) {
+	if addr, err := netip.ParseAddr(text); err == nil && addr.Zone() == "" {
+		return netip.PrefixFrom(addr, addr.BitLen()), nil
+	}
+	return netip.ParsePrefix(text)
 }
 
 // NewToken is a token that was just made, with its secret.
@@ -87,10 +124,24 @@ func (a *API) listTokens(c echo.Context) error {
 }
 
 func showToken(t account.Token) Token {
-	return Token{
-		ID: t.ID, Name: t.Name, Role: t.Role,
-		CreatedAt: t.CreatedAt, CreatedBy: t.CreatedBy, ExpiresAt: t.ExpiresAt,
+	shown := Token{
+		ID: t.ID, Name: t.Name, Role: t.Role, Scopes: t.Scopes.Names(),
+		CreatedAt: t.CreatedAt, CreatedBy: t.CreatedBy, ExpiresAt: t.ExpiresAt, LastUsedAt: t.LastUsedAt,
 	}
+	for _, network := range t.Addresses {
+		shown.AllowedAddresses = append(shown.AllowedAddresses, network.String())
+	}
+	if t.LastUsedFrom.IsValid() {
+		shown.LastUsedFrom = t.LastUsedFrom.String()
+	}
+	return shown
+}
+
+// tag returns the entity tag, which says nothing about the last use: else every
+// use would break the preconditions of whoever looks after tokens.
+func (t Token) tag() string {
+	t.LastUsedAt, t.LastUsedFrom = nil, ""
+	return tagOf(t)
 }
 
 // createToken godoc
@@ -110,13 +161,17 @@ func (a *API) createToken(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	secret, made, err := a.tokens.CreateToken(c.Request().Context(), principalOf(c), asked.Name, asked.Role, asked.ExpiresAt)
+	want, err := asked.spec()
+	if err != nil {
+		return err
+	}
+	secret, made, err := a.tokens.CreateToken(c.Request().Context(), principalOf(c), want)
 	if err != nil {
 		return err
 	}
 	shown := showToken(made)
 	c.Response().Header().Set("Location", basePath+"/tokens/"+made.ID)
-	setETag(c, tagOf(shown))
+	setETag(c, shown.tag())
 	return reply(c, http.StatusCreated, NewToken{Token: shown, Secret: secret})
 }
 
@@ -136,7 +191,7 @@ func (a *API) getToken(c echo.Context) error {
 		return err
 	}
 	shown := showToken(found)
-	return replyTagged(c, tagOf(shown), shown)
+	return replyTagged(c, shown.tag(), shown)
 }
 
 // deleteToken godoc
@@ -159,7 +214,7 @@ func (a *API) deleteToken(c echo.Context) error {
 		return err
 	}
 	// A token never changes: what matches now matches when it is deleted.
-	if _, _, err := preconditions(c, tagOf(showToken(current)), true); err != nil {
+	if _, _, err := preconditions(c, showToken(current).tag(), true); err != nil {
 		return err
 	}
 	if err := a.tokens.DeleteToken(ctx, id); err != nil {

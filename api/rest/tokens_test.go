@@ -2,6 +2,7 @@ package rest
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"testing"
@@ -112,5 +113,38 @@ func TestRefusedTokens(t *testing.T) {
 	f.call("POST", path, `{}`).want(http.StatusUnprocessableEntity)
 	if n := len(decoded[Page[Token]](f.call("GET", path, "")).Items); n != 1 {
 		t.Errorf("%d tokens were made, want 1", n)
+	}
+}
+
+func TestTokenBeyondItsScope(t *testing.T) {
+	f := newFixture(t)
+	p := f.parts()
+	p.Authenticator = f.people
+	server := httptest.NewServer(New(p).Handler())
+	defer server.Close()
+	made := decoded[NewToken](f.call("POST", basePath+"/tokens",
+		`{"name":"queue","role":"admin","scopes":["queue"],"allowed_addresses":["127.0.0.0/8","::1"]}`).want(http.StatusCreated))
+	if len(made.AllowedAddresses) != 2 || made.AllowedAddresses[1] != "::1/128" {
+		t.Errorf("token %+v", made)
+	}
+	f.server = server
+	f.callAs(made.Secret, "POST", basePath+"/messages/0000000000000/retry", "").want(http.StatusNotFound)
+	refused := f.callAs(made.Secret, "GET", basePath+"/settings/tls", "").want(http.StatusForbidden)
+	if p := decoded[Problem](refused); !strings.Contains(p.Detail, "scope read") {
+		t.Errorf("the refusal does not name the scope: %s", p.Detail)
+	}
+}
+
+func TestFaultsOfATokenRequest(t *testing.T) {
+	f := newFixture(t)
+	for body, pointer := range map[string]string{
+		`{"name":"a","role":"viewer","scopes":["all"]}`:                   "/scopes/0",
+		`{"name":"a","role":"viewer","allowed_addresses":["near"]}`:       "/allowed_addresses/0",
+		`{"name":"a","role":"viewer","allowed_addresses":["10.0.0.1/8"]}`: "/allowed_addresses/0",
+	} {
+		faults := f.call("POST", basePath+"/tokens", body).want(http.StatusUnprocessableEntity).faults()
+		if len(faults) != 1 || !strings.HasPrefix(faults[0], pointer+":") {
+			t.Errorf("%s: faults %q", body, faults)
+		}
 	}
 }

@@ -73,12 +73,12 @@ func (s *Server) fromHeader(ctx context.Context, c *caller) (account.Principal, 
 // fromSession returns the principal of a session. It is asked anew on each use
 // what the principal may do: a token that was deleted, a role that was lowered
 // or a new password counts in open sessions at once.
-func (s *Server) fromSession(ctx context.Context, id string) (account.Principal, error) {
+func (s *Server) fromSession(ctx context.Context, c *caller, id string) (account.Principal, error) {
 	opener, err := s.sessions.use(id)
 	if err != nil {
 		return account.Principal{}, err
 	}
-	now, err := s.authenticator.Current(ctx, opener)
+	now, err := s.authenticator.Current(ctx, opener.At(c.remote))
 	if domain.KindOf(err) == domain.Unauthenticated {
 		_ = s.sessions.end(id) // another call may have ended it
 		return account.Principal{}, domain.Wrap(err, "the session has ended")
@@ -92,15 +92,12 @@ func (s *Server) authorize(ctx context.Context, c *caller, m *method, session *s
 	var p account.Principal
 	var err error
 	if session != nil {
-		p, err = s.fromSession(ctx, *session)
+		p, err = s.fromSession(ctx, c, *session)
 	} else {
 		p, err = s.fromHeader(ctx, c)
 	}
 	if err != nil {
 		return account.Principal{}, err
 	}
-	if !p.Allows(m.role) {
-		return p, domain.E(domain.Forbidden, "%s needs the role %s, %s has the role %s", m.name, m.role, p.Name, p.Role)
-	}
-	return p, nil
+	return p, domain.Wrap(p.Authorize(m.role, m.scope()), "%s", m.name)
 }

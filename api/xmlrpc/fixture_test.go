@@ -14,6 +14,8 @@ import (
 
 	"postern/domain"
 	"postern/domain/account"
+	"postern/domain/audit"
+	"postern/domain/audit/audittest"
 )
 
 // testAccounts knows a password per user and a token, and counts the attempts.
@@ -69,6 +71,7 @@ type fixture struct {
 	configuration *testConfiguration
 	reporter      *testReporter
 	clock         *testClock
+	audited       *audittest.Store
 	logged        *bytes.Buffer // only for tests with one request at a time
 }
 
@@ -80,6 +83,7 @@ func newFixture(t *testing.T) *fixture {
 		configuration: newTestConfiguration(t),
 		reporter:      &testReporter{},
 		clock:         newTestClock(),
+		audited:       new(audittest.Store),
 		logged:        &bytes.Buffer{},
 	}
 	f.Server = NewServer(Services{
@@ -88,6 +92,8 @@ func newFixture(t *testing.T) *fixture {
 		Configuration:     f.configuration,
 		CertificateReader: f.certificates,
 		CertificateWriter: f.certificates,
+		CertificateFiles:  f.certificates,
+		AuditLog:          audit.NewService(f.audited, f.clock.now),
 		Reporter:          f.reporter,
 	}, slog.New(slog.NewJSONHandler(f.logged, nil)), f.clock.now)
 	return f

@@ -33,6 +33,21 @@ type invocation struct {
 // public tells whether the method needs no credentials.
 func (m *method) public() bool { return m.role == "" }
 
+// scope is the part of the interface that the method belongs to.
+func (m *method) scope() account.Scope {
+	if m.role == account.RoleViewer {
+		return account.ScopeRead
+	}
+	family, _, _ := strings.Cut(m.name, ".")
+	switch family {
+	case "certificate", "acme":
+		return account.ScopeCertificates
+	case "alert":
+		return account.ScopeAlerts
+	}
+	return account.ScopeConfig
+}
+
 // hasParam tells whether the method declares the parameter.
 func (m *method) hasParam(name string) bool {
 	for _, p := range m.params {

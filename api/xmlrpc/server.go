@@ -20,6 +20,7 @@ type Server struct {
 	authenticator Authenticator
 	sessions      *sessions
 	methods       map[string]*method
+	auditLog      AuditLog
 	logger        *slog.Logger
 	now           func() time.Time
 }
@@ -33,6 +34,8 @@ type Services struct {
 	Configuration     Configuration
 	CertificateReader CertificateReader
 	CertificateWriter CertificateWriter
+	CertificateFiles  CertificateFiles
+	AuditLog          AuditLog
 	Challenges        Challenges
 	Reporter          Reporter
 }
@@ -43,6 +46,7 @@ func NewServer(services Services, logger *slog.Logger, now func() time.Time) *Se
 	s := &Server{
 		authenticator: services.Authenticator,
 		sessions:      newSessions(now),
+		auditLog:      services.AuditLog,
 		logger:        logger,
 		now:           now,
 	}
@@ -50,7 +54,7 @@ func NewServer(services Services, logger *slog.Logger, now func() time.Time) *Se
 		s.systemMethods(),
 		s.sessionMethods(),
 		gatewayMethods{services.Version, services.Configuration}.table(),
-		certificateMethods{services.CertificateReader, services.CertificateWriter}.table(),
+		certificateMethods{services.CertificateReader, services.CertificateWriter, services.CertificateFiles}.table(),
 		tlsMethods{services.Configuration}.table(),
 		acmeMethods{services.Challenges}.table(),
 		alertMethods{services.Reporter}.table(),
@@ -146,6 +150,7 @@ func (s *Server) dispatch(ctx context.Context, c *caller, call methodCall) (p ac
 	}
 	if !m.public() {
 		if p, err = s.authorize(ctx, c, m, session); err != nil {
+			s.auditRefusal(ctx, c, m, p, err)
 			return p, nil, err
 		}
 	}
@@ -153,7 +158,7 @@ func (s *Server) dispatch(ctx context.Context, c *caller, call methodCall) (p ac
 	if err != nil {
 		return p, nil, err
 	}
-	result, err = m.call(ctx, invocation{args: bound, caller: c, principal: p})
+	result, err = s.audited(ctx, m, invocation{args: bound, caller: c, principal: p})
 	return p, result, err
 }
 

@@ -39,10 +39,20 @@ func (s *Server) login(ctx context.Context, in invocation) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	return s.sessions.open(p)
+	in.principal = p
+	return s.recorded(ctx, "session.login", in, func(context.Context, invocation) (any, error) {
+		return s.sessions.open(p)
+	})
 }
 
 // logout needs no other credentials: who knows the id owns the session.
-func (s *Server) logout(_ context.Context, in invocation) (any, error) {
-	return true, s.sessions.end(arg[string](in.args, sessionMember))
+func (s *Server) logout(ctx context.Context, in invocation) (any, error) {
+	id := arg[string](in.args, sessionMember)
+	var err error
+	if in.principal, err = s.sessions.use(id); err != nil {
+		return nil, err
+	}
+	return s.recorded(ctx, "session.logout", in, func(context.Context, invocation) (any, error) {
+		return true, s.sessions.end(id)
+	})
 }

@@ -108,6 +108,7 @@ var domainForeign = []string{
 	"golang.org/x/crypto",
 	"golang.org/x/net/idna",
 	"golang.org/x/text",
+	"software.sslmate.com/src/go-pkcs12",
 }
 
 // domainForbids are the standard packages that domain may not import: it does

@@ -20,13 +20,17 @@ import (
 	"postern/api/xmlrpc"
 	"postern/domain"
 	"postern/domain/account"
+	"postern/domain/audit"
 	"postern/domain/certificate"
 	"postern/domain/config"
 	"postern/domain/delivery"
 	"postern/domain/event"
 	"postern/domain/eventlog"
+	"postern/domain/idempotency"
 	"postern/domain/job"
 	"postern/domain/mailaddr"
+	"postern/domain/reportonly"
+	"postern/domain/session"
 	"postern/domain/tlsreport"
 	"postern/persistence"
 	"postern/smtp"
@@ -64,6 +68,9 @@ type App struct {
 	ids          delivery.IDSource
 	bus          *event.Bus
 	accounts     *account.Service
+	audit        *audit.Service
+	gate         *audit.Gate
+	repeats      *idempotency.Service
 	config       *config.Service
 	drafts       *config.Drafts
 	certificates *certificate.Service
@@ -73,6 +80,8 @@ type App struct {
 	resolver     *resolver
 	oneHour      *outbound.OneHourList
 	statistics   *tlsreport.Recorder
+	sessions     *session.Recorder
+	reportOnly   *reportonly.Counter
 	deliverer    *outbound.Deliverer
 	inspector    *scan.Inspector
 	queue        *queue.Queue
@@ -119,6 +128,7 @@ func (a *App) openDatabase(ctx context.Context) error {
 	a.database = database
 	a.accounts = newAccounts(database)
 	a.onStop(func(context.Context) error { return database.Close() })
+	a.makeAudit()
 	return nil
 }
 
@@ -136,7 +146,7 @@ func (a *App) ensureAdministrator(ctx context.Context) error {
 func newAccounts(database *persistence.Database) *account.Service {
 	stored := database.Accounts()
 	return account.NewService(account.Dependencies{
-		Administrators: stored, Tokens: stored, Now: time.Now, NewID: newTimeOrderedID,
+		Administrators: stored, Tokens: stored, Roster: stored, TokenUses: stored, Now: time.Now, NewID: newTimeOrderedID,
 	})
 }
 
@@ -155,7 +165,7 @@ func (a *App) makeConfiguration(ctx context.Context) error {
 	}
 	a.config = service
 	a.certificates = certificate.NewService(certificate.Dependencies{
-		Store: store, Keys: keys, Bindings: service, Bus: a.bus, Now: time.Now, NewID: newTimeOrderedID,
+		Store: store, Editor: store, Keys: keys, Bindings: service, Publications: publications{a}, Bus: a.bus, Now: time.Now, NewID: newTimeOrderedID,
 	})
 	if _, err := a.certificates.EnsureDemonstration(ctx, a.options.Seed.HostName.String()); err != nil {
 		return domain.Wrap(err, "make the demonstration certificate")
@@ -183,6 +193,7 @@ func (a *App) makeOutbound(ctx context.Context) error {
 	}
 	stored := a.database.Queue()
 	a.statistics = tlsreport.NewRecorder(stored, time.Now)
+	a.makeReportOnly()
 	if err := a.makeAlerts(ctx); err != nil {
 		return err
 	}
@@ -192,10 +203,11 @@ func (a *App) makeOutbound(ctx context.Context) error {
 		Dialer:            new(net.Dialer),
 		Trust:             a.trust.current.Load,
 		Secrets:           a.secrets,
-		ClientCertificate: a.ring.ClientCertificate(""),
+		ClientCertificate: a.clientCertificate,
 		LocalAddrs:        localAddrs,
 		OneHour:           a.oneHour,
 		Observer:          outgoing{a.statistics, a.alerts.partners},
+		Reports:           a.reportOnly,
 		Logger:            a.logger,
 		Now:               time.Now,
 		Timeouts:          outbound.DefaultTimeouts(),
@@ -226,6 +238,7 @@ func localAddrs() []netip.Addr {
 }
 
 func (a *App) makeInbound(context.Context) error {
+	a.makeSessions()
 	a.engine = smtp.New(a.config, a.bus, inbound.Dependencies{
 		Snapshot: a.config.Snapshot,
 		Queue:    a.queue,
@@ -234,6 +247,8 @@ func (a *App) makeInbound(context.Context) error {
 		Limits:   inbound.NewLimits(),
 		Metrics:  inbound.NewMetrics(a.registry),
 		Observer: a.statistics,
+		Sessions: a.sessions,
+		Reports:  a.reportOnly,
 		Logger:   a.logger.With("log", "mail"),
 		Now:      time.Now,
 		NewID:    a.newMessageID,
@@ -255,14 +270,21 @@ func (a *App) follow(ctx context.Context, snapshot *config.Snapshot) []config.Pr
 
 func (a *App) makeManagement(context.Context) error {
 	a.webhooks = a.newWebhooks()
+	cursorSecret, err := a.database.CursorSecret()
+	if err != nil {
+		return domain.Wrap(err, "derive the secret of cursors")
+	}
 	api := rest.New(rest.Config{
 		Log: a.logger, Now: time.Now, Version: version(),
-		Authenticator: a.accounts, Configuration: a.config, Revisions: a.config, Snapshot: a.config.Snapshot,
+		AuditLog: a.audit, Idempotency: a.repeats, CursorSecret: cursorSecret, Authenticator: a.gate,
+		Configuration: a.config, Revisions: a.config, Snapshot: a.config.Snapshot,
 		Changes: a.drafts, ChangeCommits: a.drafts, Preview: a.config.Preview,
-		Certificates: a.certificates, CertificateWriter: a.certificates,
+		Certificates: a.certificates, CertificateWriter: a.certificates, CertificateFiles: a.certificates,
+		CertificateSchedule: a.certificates, ProveCertificate: a.proveCertificate,
 		Tokens: loggedTokens{a.accounts, a.events}, Administrators: a.accounts,
 		Messages: a.database.Queue(), MessageActor: loggedActor{a.queue, a.events}, OneHourList: oneHourView{a.oneHour},
 		Destinations: queue.NewDestinations(a.queue, a.database.Queue()), TLSReports: a.statistics,
+		Sessions: a.database.Queue(), ReportOnly: a.reportOnly, History: a.database.Queue(),
 		Secrets: a.secrets, TestCoreProfile: a.inspector.Test,
 		Listeners: a.listenerStatus, ExplainDestination: a.explainDestination, ExplainClient: a.explainClient,
 		ExplainMessage: a.explainMessage, Verify: outbound.NewVerifier(a.deliverer).Verify,
@@ -271,8 +293,9 @@ func (a *App) makeManagement(context.Context) error {
 		Jobs:       a.jobs, Events: a.events, Webhooks: a.webhooks,
 	})
 	calls := xmlrpc.NewServer(xmlrpc.Services{
-		Version: version(), Authenticator: a.accounts, Configuration: a.config,
-		CertificateReader: a.certificates, CertificateWriter: a.certificates,
+		AuditLog: a.audit, Version: version(), Authenticator: a.gate,
+		Configuration:     a.config,
+		CertificateReader: a.certificates, CertificateWriter: a.certificates, CertificateFiles: a.certificates,
 		Challenges: a.web.challenges,
 		Reporter:   a.alerts.service,
 	}, a.logger, time.Now)
@@ -325,6 +348,7 @@ func (a *App) notReady(context.Context) []string {
 // retried, and does not keep the rest from serving.
 func (a *App) Start(ctx context.Context) {
 	a.onStop(a.flushStatistics) // when nothing is left that counts
+	a.startSessions()
 	a.onStop(a.flushEvents)
 	a.background.run(a.ring.Run)
 	a.background.run(a.keepStatistics)
@@ -347,6 +371,9 @@ func (a *App) Start(ctx context.Context) {
 	a.engine.Start(ctx)
 	a.background.run(a.engine.Run)
 	a.startAlerts()
+	a.startCertificates()
+	a.startAudit()
+	a.startControl(ctx)
 	a.onStop(a.engine.Stop)
 	a.startJobs()
 	a.startEvents()

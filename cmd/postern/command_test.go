@@ -31,9 +31,6 @@ func TestResetPasswordLetsAnAdministratorIn(t *testing.T) {
 	dir := t.TempDir()
 	first := newGateway(t, dir)
 	const password = "correct horse battery staple"
-	if _, err := execute(t, password+"\n", "admin", "reset-password", "--data-dir", dir); err == nil {
-		t.Error("the password was set under a running gateway")
-	}
 	if err := first.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}

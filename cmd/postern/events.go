@@ -71,8 +71,8 @@ type loggedTokens struct {
 }
 
 // CreateToken is [account.Service.CreateToken].
-func (l loggedTokens) CreateToken(ctx context.Context, by account.Principal, name string, role account.Role, expiresAt *time.Time) (string, account.Token, error) {
-	secret, t, err := l.Service.CreateToken(ctx, by, name, role, expiresAt)
+func (l loggedTokens) CreateToken(ctx context.Context, by account.Principal, want account.TokenSpec) (string, account.Token, error) {
+	secret, t, err := l.Service.CreateToken(ctx, by, want)
 	if err == nil {
 		l.append(eventlog.TokenCreated, t)
 	}

@@ -90,7 +90,7 @@ func TestMailInClearIsNoDroppedSTARTTLS(t *testing.T) { // B62
 	mx := smtptest.NewMX(t, smtptest.MXOptions{StartTLS: smtptest.StartTLSHidden})
 	strict := smtptest.NewMX(t, smtptest.MXOptions{StartTLS: smtptest.StartTLSHidden})
 	g.switchOnTLS()
-	g.must("PUT", "/destination-controls/ALL", `{"tls_level":"preferred"}`)
+	g.must("PUT", "/destination-controls/default", `{"tls_level":"preferred"}`)
 	g.must("PUT", "/destination-controls/strict.example", `{"tls_level":"required"}`)
 	g.routeTo("example.com", mx)
 	g.routeTo("strict.example", strict)

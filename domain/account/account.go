@@ -3,6 +3,8 @@
 package account
 
 import (
+	"net/netip"
+	"slices"
 	"time"
 
 	"postern/domain"
@@ -33,8 +35,17 @@ type Principal struct {
 	Name  string // of the administrator, or "token:" and the token's name
 	Role  Role
 	Token string // id of the token, if one was used
+	// Scopes hold a token to parts of the API.
+	Scopes Scopes
 
 	password passwordMark // of the password, if one was used
+	from     netip.Addr   // see At
+}
+
+// At returns the principal as calling from an address, for [Service.Current].
+func (p Principal) At(from netip.Addr) Principal {
+	p.from = from
+	return p
 }
 
 // Allows reports whether the caller may do what needs the role. Operator and
@@ -64,12 +75,14 @@ type Administrator struct {
 	Role         Role
 	PasswordHash string // argon2id in PHC form
 	CreatedAt    time.Time
+	Disabled     bool // cannot log in, whatever the password
 }
 
-// HasPassword reports whether the administrator can log in.
+// HasPassword reports whether the administrator has one to log in with.
 func (a Administrator) HasPassword() bool { return a.PasswordHash != "" }
 
-// Token is a machine's credential. It never changes. Only its hash is kept.
+// Token is a machine's credential. Beside its last use it never changes. Only
+// its hash is kept.
 type Token struct {
 	ID        string
 	Name      string
@@ -78,4 +91,18 @@ type Token struct {
 	CreatedBy string
 	CreatedAt time.Time
 	ExpiresAt *time.Time
+	// Scopes hold it to parts of the API.
+	Scopes Scopes
+	// Addresses are the networks that it may be used from; none: from anywhere.
+	Addresses []netip.Prefix
+	// LastUsedAt is nil where it was not used yet. It is a minute late at most.
+	LastUsedAt   *time.Time
+	LastUsedFrom netip.Addr
+}
+
+// allowsFrom reports whether the token may be used from the address.
+func (t Token) allowsFrom(from netip.Addr) bool {
+	from = from.Unmap().WithZone("")
+	return len(t.Addresses) == 0 ||
+		slices.ContainsFunc(t.Addresses, func(p netip.Prefix) bool { return p.Contains(from) })
 }

@@ -10,7 +10,8 @@ import (
 // some time ago, so that a session gives no more than its credential would if it
 // were shown again: the role is the one of now. A token that was deleted or has
 // expired, an administrator who is gone, and a password that was set anew since
-// are domain.Unauthenticated. It counts as no attempt and waits for nobody.
+// are domain.Unauthenticated. An address that [Principal.At] set is held against
+// those that the token allows. It counts as no attempt and waits for nobody.
 //
 // Principals are those of this very service: after a restart none made with a
 // password is known.
@@ -29,7 +30,10 @@ func (s *Service) currentBearer(ctx context.Context, p Principal) (Principal, er
 	case err != nil:
 		return Principal{}, domain.Wrap(err, "look up the token")
 	}
-	return s.bearer(token)
+	if !p.from.IsValid() { // nobody said where the caller is
+		token.Addresses = nil
+	}
+	return s.bearer(token, p.from)
 }
 
 func (s *Service) currentPerson(ctx context.Context, p Principal) (Principal, error) {
@@ -39,6 +43,9 @@ func (s *Service) currentPerson(ctx context.Context, p Principal) (Principal, er
 		return Principal{}, domain.E(domain.Unauthenticated, "the administrator is gone")
 	case err != nil:
 		return Principal{}, domain.Wrap(err, "look up the administrator")
+	}
+	if a.Disabled {
+		return Principal{}, errDisabled()
 	}
 	now := s.person(a)
 	if now.password != p.password {

@@ -39,7 +39,7 @@ func wantEnded(t *testing.T, s *Service, p Principal) {
 func TestCurrentToken(t *testing.T) {
 	s, store, c, first := newTestService(t)
 	expiry := c.Now().Add(time.Hour)
-	secret, token, err := s.CreateToken(t.Context(), Principal{Role: RoleAdmin}, "script", RoleAdmin, &expiry)
+	secret, token, err := s.CreateToken(t.Context(), Principal{Role: RoleAdmin}, TokenSpec{Name: "script", Role: RoleAdmin, ExpiresAt: &expiry})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -59,7 +59,7 @@ func TestCurrentToken(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantEnded(t, s, endless)
-	if _, _, err := s.CreateToken(t.Context(), Principal{Role: RoleAdmin}, "first-start", RoleAdmin, nil); err != nil {
+	if _, _, err := s.CreateToken(t.Context(), Principal{Role: RoleAdmin}, TokenSpec{Name: "first-start", Role: RoleAdmin}); err != nil {
 		t.Fatal(err)
 	}
 	wantEnded(t, s, endless) // another token of the same name

@@ -122,3 +122,37 @@ func (m *memory) DeleteToken(_ context.Context, id string) error {
 	delete(m.tokens, id)
 	return nil
 }
+
+func (m *memory) NoteUses(_ context.Context, uses []TokenUse) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, u := range uses {
+		if t, ok := m.tokens[u.ID]; ok {
+			t.LastUsedAt, t.LastUsedFrom = &u.At, u.From
+			m.tokens[u.ID] = t
+		}
+	}
+	return nil
+}
+
+func (m *memory) ChangeAdministrator(_ context.Context, name string, change func(Administrator, bool, int64) (*Administrator, error)) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var others int64
+	for _, a := range m.administrators {
+		if a.Name != name && a.Role == RoleAdmin && !a.Disabled && a.HasPassword() {
+			others++
+		}
+	}
+	now, exists := m.administrators[name]
+	next, err := change(now, exists, others)
+	switch {
+	case err != nil:
+		return err
+	case next == nil:
+		delete(m.administrators, name)
+	default:
+		m.administrators[name] = *next
+	}
+	return nil
+}

@@ -45,6 +45,8 @@ type TokenStore interface {
 type Dependencies struct {
 	Administrators AdministratorStore
 	Tokens         TokenStore
+	Roster         Roster
+	TokenUses      TokenUseStore
 	Now            func() time.Time
 	// NewID returns a text id that sorts after all ids it returned before.
 	NewID func() string
@@ -55,6 +57,9 @@ type Dependencies struct {
 type Service struct {
 	administrators AdministratorStore
 	tokens         TokenStore
+	roster         Roster
+	tokenUses      TokenUseStore
+	uses           *uses
 	now            func() time.Time
 	newID          func() string
 	passwords      *passwordChecker
@@ -66,6 +71,9 @@ func NewService(d Dependencies) *Service {
 	return &Service{
 		administrators: d.Administrators,
 		tokens:         d.Tokens,
+		roster:         d.Roster,
+		tokenUses:      d.TokenUses,
+		uses:           newUses(),
 		now:            d.Now,
 		newID:          d.NewID,
 		passwords:      newPasswordChecker(),
@@ -78,7 +86,8 @@ const firstAdministrator = "admin"
 
 // Authenticate returns whose credential it is: that of a token if the password
 // looks like one, else of an administrator. Anything wrong is
-// domain.Unauthenticated. Who guesses too much is slowed down with
+// domain.Unauthenticated; a token that is used from an address where it may not
+// be is domain.Forbidden. Who guesses too much is slowed down with
 // domain.Exhausted, whose error says by RetryAfter() time.Duration how long.
 //
 // from is the address of the caller, as the connection has it; callers without
@@ -114,15 +123,23 @@ func (s *Service) authenticateToken(ctx context.Context, secret string, from net
 	case err != nil:
 		return Principal{}, domain.Wrap(err, "look up the token")
 	}
-	return s.bearer(token)
+	p, err := s.bearer(token, from)
+	if err == nil {
+		s.uses.note(TokenUse{ID: token.ID, At: wholeSeconds(s.now()), From: from})
+	}
+	return p, err
 }
 
-// bearer returns who holds the token, unless it has expired.
-func (s *Service) bearer(t Token) (Principal, error) {
+// bearer returns who holds the token, unless it has expired or is used from
+// where it may not. The principal of that refusal has a name only.
+func (s *Service) bearer(t Token, from netip.Addr) (Principal, error) {
+	if !t.allowsFrom(from) {
+		return Principal{Name: "token:" + t.Name}, domain.E(domain.Forbidden, "the token may not be used from this address")
+	}
 	if t.ExpiresAt != nil && !s.now().Before(*t.ExpiresAt) {
 		return Principal{}, domain.E(domain.Unauthenticated, "the token expired on %s", t.ExpiresAt.UTC().Format(time.RFC3339))
 	}
-	return Principal{Name: "token:" + t.Name, Role: t.Role, Token: t.ID}, nil
+	return Principal{Name: "token:" + t.Name, Role: t.Role, Token: t.ID, Scopes: t.Scopes}, nil
 }
 
 func (s *Service) authenticatePassword(ctx context.Context, shown Credential, from netip.Addr) (Principal, error) {
@@ -138,8 +155,13 @@ func (s *Service) authenticatePassword(ctx context.Context, shown Credential, fr
 		return Principal{}, err
 	}
 	s.guesses.succeeded(try)
+	if a.Disabled { // who does not know the password is not told
+		return Principal{}, errDisabled()
+	}
 	return s.person(a), nil
 }
+
+func errDisabled() error { return domain.E(domain.Unauthenticated, "the administrator is disabled") }
 
 // person returns the administrator as a caller with the password of now.
 func (s *Service) person(a Administrator) Principal {
@@ -180,7 +202,7 @@ func (s *Service) refuse(try attempt) error {
 // the same rights, whose secret is returned this once.
 func (s *Service) EnsureAdministrator(ctx context.Context) (secret string, created bool, err error) {
 	now := s.now().UTC()
-	secret, token := s.makeToken("first-start", RoleAdmin, "postern", nil)
+	secret, token := s.makeToken(TokenSpec{Name: "first-start", Role: RoleAdmin}, "postern")
 	created, err = s.administrators.CreateFirst(ctx, Administrator{
 		Name: firstAdministrator, Role: RoleAdmin, CreatedAt: now,
 	}, token)

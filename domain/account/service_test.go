@@ -46,7 +46,7 @@ func newTestService(t *testing.T) (s *Service, store *memory, c *clock, token st
 	c = &clock{now: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 	ids := 0
 	s = NewService(Dependencies{
-		Administrators: store, Tokens: store, Now: c.Now,
+		Administrators: store, Tokens: store, Roster: store, TokenUses: store, Now: c.Now,
 		NewID: func() string { ids++; return fmt.Sprintf("%03d", ids) },
 	})
 	token, created, err := s.EnsureAdministrator(t.Context())

@@ -25,51 +25,38 @@ func hashToken(secret string) []byte {
 
 // makeToken returns a token and its secret of 130 random bits. Its times are
 // whole seconds, which every store and every form of text keeps.
-func (s *Service) makeToken(name string, role Role, author string, expiresAt *time.Time) (secret string, t Token) {
+func (s *Service) makeToken(want TokenSpec, author string) (secret string, t Token) {
 	secret = tokenPrefix + rand.Text()
 	return secret, Token{
-		ID: s.newID(), Name: name, Role: role, Hash: hashToken(secret),
-		CreatedBy: author, CreatedAt: wholeSeconds(s.now()), ExpiresAt: expiresAt,
+		ID: s.newID(), Name: want.Name, Role: want.Role, Hash: hashToken(secret),
+		CreatedBy: author, CreatedAt: wholeSeconds(s.now()), ExpiresAt: want.ExpiresAt,
+		Addresses: want.Addresses,
 	}
 }
 
 func wholeSeconds(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
 
 // CreateToken makes a token and returns its secret, which cannot be had again.
-// expiresAt is nil for a token that never expires. Bad values are
-// domain.Invalid with all faults, a name that exists domain.Conflict; a role
-// that holds more than its maker's is domain.Forbidden.
-func (s *Service) CreateToken(ctx context.Context, by Principal, name string, role Role, expiresAt *time.Time) (secret string, t Token, err error) {
-	if expiresAt != nil {
-		expiresAt = new(wholeSeconds(*expiresAt))
+// Bad values are domain.Invalid with all faults, a name that exists
+// domain.Conflict; what grants more than its maker holds is domain.Forbidden.
+func (s *Service) CreateToken(ctx context.Context, by Principal, want TokenSpec) (secret string, t Token, err error) {
+	if want.ExpiresAt != nil {
+		want.ExpiresAt = new(wholeSeconds(*want.ExpiresAt))
 	}
-	if err := s.checkToken(name, role, expiresAt); err != nil {
+	if err := want.check(s.now()); err != nil {
 		return "", Token{}, err
 	}
-	if !by.Allows(role) {
-		return "", Token{}, domain.E(domain.Forbidden, "a token cannot hold the role %s, which you do not have", role)
+	secret, t = s.makeToken(want, by.Name)
+	if t.Scopes, err = ParseScopes(want.Scopes); err != nil {
+		return "", Token{}, err
 	}
-	secret, t = s.makeToken(name, role, by.Name, expiresAt)
+	if err := s.grantsNoMore(ctx, by, t); err != nil {
+		return "", Token{}, err
+	}
 	if err := s.tokens.InsertToken(ctx, t); err != nil {
-		return "", Token{}, domain.Wrap(err, "create the token %q", name)
+		return "", Token{}, domain.Wrap(err, "create the token %q", want.Name)
 	}
 	return secret, t, nil
-}
-
-func (s *Service) checkToken(name string, role Role, expiresAt *time.Time) error {
-	var faults domain.Faults
-	checkName(&faults, "/name", name)
-	if _, err := ParseRole(string(role)); err != nil {
-		faults.Add("/role", "%s", err)
-	}
-	switch {
-	case expiresAt == nil:
-	case !expiresAt.After(s.now()):
-		faults.Add("/expires_at", "must lie in the future")
-	case expiresAt.Year() > 9999: // which RFC 3339 cannot write
-		faults.Add("/expires_at", "must lie before the year 10000")
-	}
-	return faults.Err()
 }
 
 // ListTokens returns tokens with ids after the given one, in order. A limit of

@@ -14,7 +14,7 @@ func TestCreateToken(t *testing.T) {
 	s, _, c, _ := newTestService(t)
 	operator := Principal{Name: "olga", Role: RoleOperator}
 	expiry := c.Now().Add(time.Hour)
-	secret, token, err := s.CreateToken(t.Context(), operator, "script", RoleViewer, &expiry)
+	secret, token, err := s.CreateToken(t.Context(), operator, TokenSpec{Name: "script", Role: RoleViewer, ExpiresAt: &expiry})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -25,7 +25,7 @@ func TestCreateToken(t *testing.T) {
 	if err != nil || p != (Principal{Name: "token:script", Role: RoleViewer, Token: token.ID}) {
 		t.Errorf("principal %+v, error %v", p, err)
 	}
-	_, _, err = s.CreateToken(t.Context(), operator, "script", RoleViewer, nil)
+	_, _, err = s.CreateToken(t.Context(), operator, TokenSpec{Name: "script", Role: RoleViewer})
 	wantKind(t, err, domain.Conflict)
 	c.advance(time.Hour)
 	wantKind(t, s.login(t, "", secret, home), domain.Unauthenticated)
@@ -49,7 +49,7 @@ func TestTokenGrantsNoMoreThanItsMakerHolds(t *testing.T) {
 		{RoleAdmin, RoleAdmin, true},
 	} {
 		name := fmt.Sprintf("%s by %s", tc.role, tc.by)
-		_, _, err := s.CreateToken(t.Context(), Principal{Role: tc.by}, name, tc.role, nil)
+		_, _, err := s.CreateToken(t.Context(), Principal{Role: tc.by}, TokenSpec{Name: name, Role: tc.role})
 		if (err == nil) != tc.allowed || err != nil && domain.KindOf(err) != domain.Forbidden {
 			t.Errorf("%s: error %v", name, err)
 		}
@@ -59,7 +59,7 @@ func TestTokenGrantsNoMoreThanItsMakerHolds(t *testing.T) {
 func TestCreateTokenReportsAllFaults(t *testing.T) {
 	s, _, c, _ := newTestService(t)
 	past := c.Now()
-	_, _, err := s.CreateToken(t.Context(), Principal{Role: RoleAdmin}, "a\nb", "emperor", &past)
+	_, _, err := s.CreateToken(t.Context(), Principal{Role: RoleAdmin}, TokenSpec{Name: "a\nb", Role: "emperor", ExpiresAt: &past})
 	var e *domain.Error
 	if !errors.As(err, &e) || e.Kind != domain.Invalid || len(e.Faults) != 3 {
 		t.Fatalf("error %v", err)
@@ -69,7 +69,7 @@ func TestCreateTokenReportsAllFaults(t *testing.T) {
 func TestTokenExpiresWithinTheYearsOfRFC3339(t *testing.T) {
 	s, _, _, _ := newTestService(t)
 	last := time.Date(9999, 12, 31, 23, 0, 0, 0, time.FixedZone("", -2*3600))
-	_, _, err := s.CreateToken(t.Context(), Principal{Role: RoleAdmin}, "endless", RoleViewer, &last)
+	_, _, err := s.CreateToken(t.Context(), Principal{Role: RoleAdmin}, TokenSpec{Name: "endless", Role: RoleViewer, ExpiresAt: &last})
 	var e *domain.Error
 	if !errors.As(err, &e) || e.Kind != domain.Invalid || e.Faults[0].Pointer != "/expires_at" {
 		t.Errorf("error %v", err)
@@ -80,7 +80,7 @@ func TestListAndDeleteTokens(t *testing.T) {
 	s, _, _, first := newTestService(t)
 	admin := Principal{Name: "admin", Role: RoleAdmin}
 	for _, name := range []string{"a", "b"} {
-		if _, _, err := s.CreateToken(t.Context(), admin, name, RoleViewer, nil); err != nil {
+		if _, _, err := s.CreateToken(t.Context(), admin, TokenSpec{Name: name, Role: RoleViewer}); err != nil {
 			t.Fatal(err)
 		}
 	}

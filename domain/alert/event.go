@@ -11,6 +11,7 @@ const (
 	RevisionNotApplied Kind = "revision_not_applied" // about a part of the gateway (B70)
 	SpoolUnhealthy     Kind = "spool_unhealthy"      // B77
 	CertificateExpiry  Kind = "certificate_expiry"   // about a certificate and days left (B53)
+	ActivationFailed   Kind = "activation_failed"    // a staged one; about a certificate (B41)
 	PlaintextShare     Kind = "plaintext_share"      // about a direction
 	STARTTLSDropped    Kind = "starttls_dropped"     // about a destination domain
 	WebhookFailing     Kind = "webhook_failing"      // about a webhook

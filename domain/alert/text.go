@@ -18,6 +18,8 @@ func (e Event) subject() string {
 		return "Messages cannot be stored"
 	case CertificateExpiry:
 		return e.expirySubject()
+	case ActivationFailed:
+		return "Certificate " + e.About + " was not activated at its time"
 	case PlaintextShare:
 		return "Too much " + e.About + " mail is in clear"
 	case STARTTLSDropped:
@@ -59,6 +61,8 @@ func (k Kind) Advice() string {
 			"what was refused can be replayed."
 	case CertificateExpiry:
 		return "Import or make another certificate and activate it, or bind it to the listeners in question."
+	case ActivationFailed:
+		return "The certificate before stays in use. Mend what is named above, or activate another certificate, and resolve the alert."
 	case PlaintextShare:
 		return "The TLS connections report says by domain which peers are in clear. Offer STARTTLS on the listeners, and " +
 			"prefer or require it for destinations and sender groups."

@@ -10,10 +10,10 @@ import (
 func (s *Snapshot) ControlOrigins(name mailaddr.DomainName) []policy.FieldOrigin {
 	var entries []policy.DestinationControl
 	if entry := s.controls.Lookup(name); entry != nil && entry != s.controls.all {
-		entries = append(entries, *entry)
+		entries = append(entries, entry.Acting())
 	}
 	if s.controls.all != nil {
-		entries = append(entries, *s.controls.all)
+		entries = append(entries, s.controls.all.Acting())
 	}
 	return policy.ControlOrigins(entries...)
 }

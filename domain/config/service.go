@@ -275,5 +275,5 @@ func refsOf(edits []Edit) []Ref {
 // Bindings names what the committed configuration binds to a certificate, so
 // that it cannot be deleted (B46).
 func (s *Service) Bindings(_ context.Context, certificateID string) ([]string, error) {
-	return s.Snapshot().boundTo(certificateID), nil
+	return s.Snapshot().BoundTo(certificateID), nil
 }

@@ -106,7 +106,11 @@ func (s *Snapshot) CoreProfile(name string) (policy.CoreProfile, bool) {
 // those leave unset from the built-in ones (B14).
 func (s *Snapshot) FlowPolicy(l policy.Listener, name string) (policy.MailFlowPolicy, bool) {
 	p, ok := s.flowPolicies[name]
+	p = p.Acting()
 	p.FlowParameters = p.Inherit(l.Defaults).Inherit(policy.BuiltInParameters())
+	if p.Reported.RequireTLS {
+		p.TLS = max(p.TLS, policy.ListenerTLSPreferred) // what is not demanded is offered
+	}
 	return p, ok
 }
 
@@ -150,13 +154,30 @@ func (s *Snapshot) Control(name mailaddr.DomainName) (control policy.Destination
 	base := policy.BuiltInDestination()
 	base.Pattern = defaultPattern
 	if s.controls.all != nil {
-		base = s.controls.all.Inherit(base)
+		base = s.controls.all.Acting().Inherit(base)
 	}
 	entry := s.controls.Lookup(name)
 	if entry == nil || entry == s.controls.all {
 		return base, true
 	}
-	return entry.Inherit(base), entry.TLSLevel == nil
+	acting := entry.Acting()
+	return acting.Inherit(base), acting.TLSLevel == nil
+}
+
+// reportOnly returns the level that a destination control would set for the
+// recipient domain, did it not only report; nil where none would. A narrower
+// entry that sets a level leaves a wider one nothing to report (B72).
+func (s *Snapshot) reportOnly(name mailaddr.DomainName) *policy.ReportOnlyLevel {
+	for _, entry := range []*policy.DestinationControl{s.controls.Lookup(name), s.controls.all} {
+		switch {
+		case entry == nil || entry.TLSLevel == nil:
+		case entry.ReportOnly:
+			return &policy.ReportOnlyLevel{Pattern: entry.Pattern, Level: *entry.TLSLevel}
+		default:
+			return nil
+		}
+	}
+	return nil
 }
 
 // defaultPattern is the key of the catch-all destination control.
@@ -187,6 +208,7 @@ func (s *Snapshot) OutboundInputs(recipient, host mailaddr.DomainName, addr neti
 		TLS:            s.Settings.TLS,
 		Control:        control,
 		LevelIsDefault: levelIsDefault,
+		ReportOnly:     s.reportOnly(recipient),
 		Exemption:      entryInForce(&s.exemptions, now, []mailaddr.DomainName{recipient, host}, addr),
 		Requirement:    entryInForce(&s.requirements, now, []mailaddr.DomainName{host}, addr),
 	}
@@ -216,8 +238,8 @@ func entryInForce(list *endpointTable[policy.STARTTLSEntry], now time.Time, name
 // client's names must be known (B25).
 func (s *Snapshot) ExemptsNames() bool { return s.exemptions.names.Len() > 0 }
 
-// boundTo names what is bound to a certificate (B46).
-func (s *Snapshot) boundTo(certificateID string) []string {
+// BoundTo names what is bound to a certificate (B46).
+func (s *Snapshot) BoundTo(certificateID string) []string {
 	var names []string
 	for _, l := range s.Listeners() {
 		if l.CertificateID == certificateID {
@@ -229,6 +251,9 @@ func (s *Snapshot) boundTo(certificateID string) []string {
 	}
 	if s.Settings.PublicWeb.CertificateID == certificateID {
 		names = append(names, "the public web listener")
+	}
+	if s.Settings.Outbound.CertificateID == certificateID {
+		names = append(names, "outbound TLS client")
 	}
 	return names
 }

@@ -134,6 +134,8 @@ func (s *Service) validateInPlace(ctx context.Context, next *Snapshot, e Edit) (
 	case policy.PublicWebSettings:
 		faults = checkAddresses(next, v)
 		warnings, err = s.checkCertificate(ctx, &faults, "/certificate_id", v.CertificateID)
+	case policy.OutboundSettings:
+		warnings, err = s.checkCertificate(ctx, &faults, "/certificate_id", v.CertificateID)
 	case policy.ManagementSettings:
 		faults = checkAddresses(next, v)
 		warnings, err = s.checkCertificate(ctx, &faults, "/certificate_id", v.CertificateID)

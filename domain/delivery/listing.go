@@ -16,6 +16,8 @@ type MessageFilter struct {
 	Sender         *mailaddr.Mailbox
 	ReceivedAfter  time.Time
 	ReceivedBefore time.Time
+	// NewestFirst turns a list around.
+	NewestFirst bool
 }
 
 // MessageState is where a message stands as a whole.

@@ -70,6 +70,9 @@ type HostTry struct {
 	// one that the decision granted (B24).
 	Level  policy.TLSLevel `json:"tls_level"`
 	Result string          `json:"result"`
+	// Evidence is what the try showed of the host; nil where it came to no
+	// connection, and in records of before it was kept.
+	Evidence *Evidence `json:"evidence,omitempty"`
 }
 
 // Attempt is the record of one try for some recipients of a message: what was

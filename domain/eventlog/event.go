@@ -40,6 +40,9 @@ const (
 	CertificateCreated   Type = "certificate.created"
 	CertificateActivated Type = "certificate.activated"
 	CertificateDeleted   Type = "certificate.deleted"
+	CertificateInstalled Type = "certificate.installed" // the signed one came for a request
+	CertificateStaged    Type = "certificate.staged"    // an activation is to come, or was taken back
+	CertificateExported  Type = "certificate.exported"  // with its private key
 	CertificateExpiring  Type = "certificate.expiring"
 
 	TLSFailed Type = "tls.failed" // to a destination that requires it
@@ -71,6 +74,7 @@ func Types() []Type {
 	return []Type{
 		ConfigurationCommitted, ConfigurationApplied, ConfigurationStuck,
 		CertificateCreated, CertificateActivated, CertificateDeleted, CertificateExpiring,
+		CertificateInstalled, CertificateStaged, CertificateExported,
 		TLSFailed, AlertOpened, AlertAcknowledged, AlertResolved,
 		MessageBounced, MessageHeld, MessageReleased, MessageRetried, MessageDeleted,
 		QueueUnhealthy, QueueRecovered, JobFinished, TokenCreated, TokenDeleted, EventsLost,

@@ -64,6 +64,21 @@ func with(set map[mailaddr.DomainName]struct{}, name mailaddr.DomainName) map[ma
 // record has to be looked up and confirmed (B13).
 func (t *AccessTable) NeedsNames() bool { return t.names }
 
+// NamesAbove reports whether a sender group above the named one holds host
+// names, so that a client in it whose names are not known may belong higher. It
+// is asked of the whole table where no group has the name.
+func (t *AccessTable) NamesAbove(group string) bool {
+	for _, g := range t.groups {
+		if g.name == group {
+			return false
+		}
+		if len(g.hosts)+len(g.suffixes) > 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // AccessMatch is the sender group that a client fell into.
 type AccessMatch struct {
 	Group, Policy string

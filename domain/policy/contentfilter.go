@@ -20,12 +20,15 @@ type ContentFilters struct {
 // recipient matches for those recipients only that meet it; any other matches
 // for all of them or for none.
 type ContentFilter struct {
-	Name        string            `json:"name"`
-	Description string            `json:"description,omitempty"`
-	Enabled     bool              `json:"enabled"`
-	Match       ConditionMatch    `json:"match"`
-	Conditions  []FilterCondition `json:"conditions"`
-	Actions     []FilterAction    `json:"actions"`
+	Name        string `json:"name"`
+	Description string `json:"description,omitempty"`
+	Enabled     bool   `json:"enabled"`
+	// ReportOnly keeps reject and hold from acting, and has counted what they would
+	// have done (B72). Other actions act.
+	ReportOnly bool              `json:"report_only,omitempty"`
+	Match      ConditionMatch    `json:"match"`
+	Conditions []FilterCondition `json:"conditions"`
+	Actions    []FilterAction    `json:"actions"`
 }
 
 // ConditionMatch says how many conditions of a filter must hold.

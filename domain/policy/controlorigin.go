@@ -69,5 +69,6 @@ func fieldsOf(d DestinationControl) map[string]json.RawMessage {
 	}
 	delete(fields, "pattern")
 	delete(fields, "description")
+	delete(fields, "report_only")
 	return fields
 }

@@ -42,7 +42,10 @@ type DestinationControl struct {
 	// empty inherits.
 	LimitPer LimitScope `json:"limit_per,omitempty"`
 	// BounceAtOnce bounces instead of deferring when mandatory TLS fails (B28).
-	BounceAtOnce         bool      `json:"bounce_at_once,omitempty"`
+	BounceAtOnce bool `json:"bounce_at_once,omitempty"`
+	// ReportOnly keeps TLSLevel from acting: mail leaves as if it were unset, and
+	// what it would have held back is counted (B72).
+	ReportOnly           bool      `json:"report_only,omitempty"`
 	OverrideRemotePolicy *Override `json:"override_remote_policy,omitempty"`
 	Description          string    `json:"description,omitempty"`
 }
@@ -68,10 +71,21 @@ func (d DestinationControl) Validate() (f domain.Faults) {
 	checkOneOf(&f, "/limit_per", d.LimitPer, LimitInherit, LimitPerDomain, LimitPerMXAddress)
 	checkText(&f, "/description", d.Description)
 	f.Merge("/override_remote_policy", d.OverrideRemotePolicy.validate())
+	if d.ReportOnly && d.TLSLevel == nil {
+		f.Add("/report_only", "needs a tls_level to report on")
+	}
 	if d.DANE == DANEMandatory && d.TLSLevel != nil && *d.TLSLevel == TLSNone {
 		f.Add("/tls_level", "none contradicts mandatory DANE: choose one")
 	}
 	return f
+}
+
+// Acting returns the entry as it acts: without a level that only reports.
+func (d DestinationControl) Acting() DestinationControl {
+	if d.ReportOnly {
+		d.TLSLevel = nil
+	}
+	return d
 }
 
 // checkCatchAll holds the pattern for all domains to one word in each list: two

@@ -30,6 +30,9 @@ type FilterVerdict struct {
 	Added []HeaderField
 	// Rejection says that the message is refused; all else is void then.
 	Rejection *FilterRejection
+	// Reported are the filters that would have rejected or held the message, did
+	// they not only report (B72).
+	Reported []string
 }
 
 // Holders names the filters that hold the message, in order.
@@ -55,6 +58,8 @@ type FilterMatch struct {
 	Conditions []FilterCondition
 	// Recipients are the positions of those for whom the filter matched.
 	Recipients []int
+	// ReportOnly says that the filter neither rejects nor holds (B72).
+	ReportOnly bool
 }
 
 // FilterChain is the list of content filters made ready: expressions compiled,
@@ -140,6 +145,12 @@ func (c *FilterChain) Apply(m MessageFacts) FilterVerdict {
 // act carries out the actions of a filter that matched.
 func (v *FilterVerdict) act(match FilterMatch, recipients int) {
 	for _, a := range match.Actions {
+		if match.ReportOnly && (a.Action == ActionHold || a.Action == ActionRejectMessage) {
+			if !slices.Contains(v.Reported, match.Filter) {
+				v.Reported = append(v.Reported, match.Filter)
+			}
+			continue
+		}
 		switch a.Action {
 		case ActionFlagRequireTLS:
 			v.flag(match.Recipients, recipients)
@@ -168,7 +179,7 @@ func (v *FilterVerdict) flag(matched []int, recipients int) {
 // match finds the recipients for whom the filter matches. What is not about the
 // recipient is looked at once.
 func (r *filterRule) match(m *MessageFacts) FilterMatch {
-	match := FilterMatch{Filter: r.Name, Actions: r.Actions}
+	match := FilterMatch{Filter: r.Name, Actions: r.Actions, ReportOnly: r.ReportOnly}
 	held, everHeld := make([]bool, len(r.tests)), make([]bool, len(r.tests))
 	for i := range r.tests {
 		if t := &r.tests[i]; t.Field != FieldRecipient {

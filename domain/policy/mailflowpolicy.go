@@ -45,7 +45,12 @@ type MailFlowPolicy struct {
 	Name        string     `json:"name"`
 	Description string     `json:"description,omitempty"`
 	Action      FlowAction `json:"action"`
+	// ReportOnly keeps the policy's own demands from acting, TLS required and
+	// client certificates, and has counted what they would have refused (B72).
+	ReportOnly bool `json:"report_only,omitempty"`
 	FlowParameters
+	// Reported are the demands that do not act; see [MailFlowPolicy.Acting].
+	Reported Demands `json:"-"`
 }
 
 // Validate reports every broken rule of the policy by itself.
@@ -54,6 +59,9 @@ func (p MailFlowPolicy) Validate() (f domain.Faults) {
 	checkText(&f, "/description", p.Description)
 	checkOneOf(&f, "/action", p.Action, ActionAccept, ActionRelay, ActionReject, ActionTCPRefuse, ActionContinue)
 	f.Merge("", p.FlowParameters.Validate())
+	if p.ReportOnly && p.Acting().Reported == (Demands{}) {
+		f.Add("/report_only", "needs a demand of the policy's own to report on: tls required, or verify_client_certificate")
+	}
 	return f
 }
 

@@ -44,6 +44,8 @@ type OutboundInputs struct {
 	// LevelIsDefault says that the control has its level from the entry "default",
 	// which B2 raises.
 	LevelIsDefault bool
+	// ReportOnly is a level that does not act (B72); nil where there is none.
+	ReportOnly *ReportOnlyLevel
 	// Exemption and Requirement are the list entries in force that match the
 	// recipient domain, the host or its address; nil where none does (B25).
 	Exemption   *STARTTLSEntry
@@ -186,6 +188,7 @@ func Effective(in OutboundInputs) Decision {
 	d.Refused = refusal(in, d)
 	d.switchOff(in, winner)
 	d.demandDANE(in)
+	d.report(in.ReportOnly)
 	return d
 }
 

@@ -368,3 +368,50 @@ func (m *matrix) compare(t *testing.T, name string) {
 		t.Errorf("%s differs (-want +got); review, then run the test with -update:\n%s", file, diff)
 	}
 }
+
+// TestReportOnlyMatrix covers a level that only reports (B72) above every level
+// that acts, with what else may ask for TLS: it is named in the reasons, and
+// changes nothing.
+func TestReportOnlyMatrix(t *testing.T) {
+	m := newMatrix("reports", "acting", "required", "dane", "exempt")
+	for reports := TLSPreferred; reports <= TLSRequiredVerifyHosted; reports++ {
+		for acting := TLSNone; acting <= TLSRequiredVerifyHosted; acting++ {
+			for _, required := range []string{"-", "mx.example.com"} {
+				for _, dane := range []DANEState{DANEAbsent, DANEUsable} {
+					for _, exempt := range []string{"-", "example.com"} {
+						in := inputs(t, "default", acting)
+						in.Requirement, in.DANE, in.Exemption = entry(t, required), dane, entry(t, exempt)
+						plain := Effective(in)
+						pattern, err := mailaddr.ParseHostPattern("example.com")
+						if err != nil {
+							t.Fatal(err)
+						}
+						in.ReportOnly = &ReportOnlyLevel{Pattern: pattern, Level: reports}
+						d := Effective(in)
+						m.add(d, reports, acting, required, dane, exempt)
+						last := len(d.Reasons) - 1
+						if d.Reasons = d.Reasons[:last]; !cmp.Equal(plain, d) {
+							t.Errorf("the decision is another one:\n%s", cmp.Diff(plain, d))
+						}
+					}
+				}
+			}
+		}
+	}
+	m.compare(t, "report_only")
+}
+
+// What a level that only reports would have decided is what it decides once it
+// acts.
+func TestEnforcedLevel(t *testing.T) {
+	in := inputs(t, "default", TLSPreferred)
+	if _, ok := in.Enforced(); ok {
+		t.Error("nothing reports")
+	}
+	acting := inputs(t, "example.com", TLSRequiredVerify)
+	in.ReportOnly = &ReportOnlyLevel{Pattern: acting.Control.Pattern, Level: TLSRequiredVerify}
+	enforced, ok := in.Enforced()
+	if diff := cmp.Diff(Effective(acting), Effective(enforced)); !ok || diff != "" {
+		t.Errorf("enforced (-acting +got):\n%s", diff)
+	}
+}

@@ -92,6 +92,9 @@ type OutboundSettings struct {
 	// OwnAddresses are further addresses by which MX records may point back at
 	// us (NAT); worse priorities are cut there (B33).
 	OwnAddresses []netip.Addr `json:"own_addresses"`
+	// CertificateID is what we show to servers that ask who we are; empty: the
+	// active one (B41).
+	CertificateID string `json:"certificate_id"`
 }
 
 // Validate reports every broken rule of the settings.

@@ -89,6 +89,17 @@ var shapes = map[string]shape{
 		parameters: []string{"IfMatch"},
 		failures:   []int{404, 409, 412},
 	},
+	"revert": {
+		parameters: []string{"Wait"},
+		headers:    []string{"ETag", "Activation-Committed", "Activation-Applied"},
+		failures:   []int{404, 422},
+	},
+	// A PUT to a part of a certificate that exists.
+	"install": {
+		parameters: []string{"IfMatch"},
+		headers:    []string{"ETag"},
+		failures:   []int{404, 408, 412, 413, 415, 422},
+	},
 	// Changes what is no configuration, on a condition.
 	"conditional": {
 		parameters: []string{"IfMatch"},
@@ -116,10 +127,11 @@ func finish(doc *openapi3.T, examples string) error {
 	drafts := draftReads(doc)
 	for _, path := range doc.Paths.InMatchingOrder() {
 		for method, operation := range doc.Paths.Value(path).Operations() {
+			addScope(operation, method, path)
 			if drafts[operation] {
 				addChange(operation)
 			}
-			if err := finishOperation(operation); err != nil {
+			if err := finishOperation(operation, method); err != nil {
 				return fmt.Errorf("%s %s: %w", method, path, err)
 			}
 		}
@@ -128,17 +140,23 @@ func finish(doc *openapi3.T, examples string) error {
 	return addExamples(doc, examples)
 }
 
-func finishOperation(o *openapi3.Operation) error {
+func finishOperation(o *openapi3.Operation, method string) error {
 	name, _ := o.Extensions["x-shape"].(string)
 	s, ok := shapes[name]
 	if !ok {
 		return fmt.Errorf("there is no shape %q", name)
 	}
 	delete(o.Extensions, "x-shape")
+	if method == http.MethodPost {
+		s = repeatable(s)
+	}
 	if err := describeRole(o); err != nil {
 		return err
 	}
 	addMediaTypes(o)
+	if name == "list" {
+		addLines(o)
+	}
 	for _, p := range o.Parameters {
 		if p.Value != nil {
 			delete(p.Value.Extensions, "x-originalParamName")
@@ -159,6 +177,14 @@ func finishOperation(o *openapi3.Operation) error {
 	return nil
 }
 
+// repeatable adds what every POST has: it takes effect once for each key.
+func repeatable(s shape) shape {
+	s.parameters = append(slices.Clone(s.parameters), "IdempotencyKey")
+	s.headers = append(slices.Clone(s.headers), "Idempotency-Replayed")
+	s.failures = append(slices.Clone(s.failures), 408, 409, 413, 422)
+	return s
+}
+
 // addMediaTypes adds those that x-also names beside the one of the comment. They
 // are text to the document, whatever is in them.
 func addMediaTypes(o *openapi3.Operation) {
@@ -170,6 +196,16 @@ func addMediaTypes(o *openapi3.Operation) {
 	}
 }
 
+// mediaLines is a list as one document a line.
+const mediaLines = "application/x-ndjson"
+
+// addLines lets a list be read line by line. The lines are text to the document.
+func addLines(o *openapi3.Operation) {
+	lines := openapi3.NewStringSchema()
+	lines.Description = "One item a line; without a limit the whole list."
+	o.Responses.Status(http.StatusOK).Value.Content[mediaLines] = openapi3.NewMediaType().WithSchema(lines)
+}
+
 // describeRole says in words what x-role says to programs.
 func describeRole(o *openapi3.Operation) error {
 	role, _ := o.Extensions["x-role"].(string)
@@ -179,7 +215,7 @@ func describeRole(o *openapi3.Operation) error {
 	if o.Description != "" {
 		o.Description += "\n\n"
 	}
-	o.Description += "Needs the role `" + role + "`."
+	o.Description += fmt.Sprintf("Needs the role `%s` and the scope `%s`.", role, o.Extensions["x-scope"])
 	return nil
 }
 
@@ -212,7 +248,7 @@ func finishGoodReply(r *openapi3.Response, code int, s shape) {
 	if r.Headers == nil {
 		r.Headers = openapi3.Headers{}
 	}
-	headers := slices.Concat([]string{"X-Request-Id", "RateLimit"}, s.headers)
+	headers := slices.Concat([]string{"X-Request-Id", "RateLimit", "Deprecation", "Sunset"}, s.headers)
 	if code == http.StatusCreated || code == http.StatusAccepted {
 		headers = append(headers, "Location")
 	}

@@ -102,6 +102,12 @@ func exampleContent(content openapi3.Content, examples map[string]any) error {
 		if _, isText := textFiles[mediaType]; isText {
 			continue
 		}
+		if mediaType == mediaLines {
+			if err := exampleLines(media, content["application/json"], examples); err != nil {
+				return err
+			}
+			continue
+		}
 		ref := media.Schema
 		if ref.Ref == "" && len(ref.Value.AllOf) > 0 {
 			ref = ref.Value.AllOf[0]
@@ -112,5 +118,26 @@ func exampleContent(content openapi3.Content, examples map[string]any) error {
 		}
 		media.Example = example
 	}
+	return nil
+}
+
+// exampleLines gives a list that is read line by line the items of the page.
+func exampleLines(media, page *openapi3.MediaType, examples map[string]any) error {
+	if page == nil {
+		return fmt.Errorf("a list has no page")
+	}
+	items, ok := examples[schemaName(page.Schema)].(map[string]any)["items"].([]any)
+	if !ok {
+		return fmt.Errorf("%s has no items", schemaName(page.Schema))
+	}
+	var text strings.Builder
+	for _, item := range items {
+		line, err := json.Marshal(item)
+		if err != nil {
+			return err
+		}
+		text.WriteString(string(line) + "\n")
+	}
+	media.Example = text.String()
 	return nil
 }

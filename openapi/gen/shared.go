@@ -20,6 +20,10 @@ func sharedParameters() openapi3.ParametersMap {
 			Name: "wait", In: "query", Schema: openapi3.NewStringSchema().WithPattern(`^[0-9.]+(ms|s|m)$`).NewRef(), Example: "10s",
 			Description: "How long the reply may wait, up to 60s, until what was committed is in force. A reply that did not wait long enough is no failure: its headers say how far it came.",
 		},
+		"IdempotencyKey": {
+			Name: "Idempotency-Key", In: "header", Schema: openapi3.NewStringSchema().WithMinLength(1).WithMaxLength(257).NewRef(), Example: "8e03978e-40d5-43e8-bc93-6894a57f9324",
+			Description: "A key of the caller's own, new for each request. The same request with the same key is answered as the first time, for 24 hours, and takes effect once; another request with the key is 422, and 409 says that the first is under way.",
+		},
 		"Change": {
 			Name: "change", In: "query", Schema: openapi3.NewStringSchema().WithMinLength(1).NewRef(), Example: "0199d2a4-6f1b-7c3e-9b7a-3d5f8e2c1a40",
 			Description: "The id of an open draft to work on, instead of the configuration in force: reads show the configuration as it would be, writes take effect with the commit of the draft. The revisions in the headers stay those of now.",
@@ -57,7 +61,10 @@ func sharedHeaders() openapi3.Headers {
 	}{
 		"Activation-Applied":   {number, "The activation that handshakes use."},
 		"Activation-Committed": {number, "The activation that the request made."},
+		"Deprecation":          {text, "Present where the operation will go: since when that is known (RFC 9745)."},
+		"Sunset":               {text, "When a deprecated operation goes (RFC 8594)."},
 		"ETag":                 {text, "The strong entity tag of the object as it is now, for If-Match and If-None-Match."},
+		"Idempotency-Replayed": {text, "true where the reply is that of an earlier request with the same Idempotency-Key."},
 		"Link":                 {text, `The next page, rel="next"; absent on the last one.`},
 		"Location":             {text, "Where the new object, or the job, is."},
 		"RateLimit":            {text, "How many requests the caller may send at once now."},

@@ -15,6 +15,7 @@ import (
 	"postern/domain/delivery"
 	"postern/domain/mailaddr"
 	"postern/domain/policy"
+	history "postern/domain/session"
 	"postern/smtp/reply"
 )
 
@@ -44,6 +45,7 @@ type client struct {
 	result   delivery.TLSResult // for log and report
 	failure  string             // why TLS failed
 	subject  string             // of the verified certificate; safe in a header field
+	record   history.Record     // what the history will say beside the above
 	releases []func()
 	ended    sync.Once
 }
@@ -89,6 +91,7 @@ func (c *client) admit() error {
 	c.lookUpNames()
 	if !c.decide() || c.policy.Action == policy.ActionTCPRefuse {
 		c.log("refused", "why", string(policy.ActionTCPRefuse))
+		c.record.Refuse(string(policy.ActionTCPRefuse), "")
 		h.deps.Metrics.connection(h.listener.Name, string(policy.ActionTCPRefuse))
 		return errNotAdmitted // B14: closed without a word
 	}
@@ -107,6 +110,7 @@ func (c *client) admit() error {
 // turnAway says why and ends the connection.
 func (c *client) turnAway(r reply.Reply, why string) error {
 	c.log("refused", "why", why, "reply", r.String())
+	c.record.Refuse(why, r.String())
 	c.handler.deps.Metrics.connection(c.handler.listener.Name, why)
 	if c.handler.listener.Protocol == policy.ProtocolSMTPS && c.wire.tls == nil {
 		return errNotAdmitted // who expects TLS could not read it
@@ -152,6 +156,7 @@ func (c *client) lookUpNames() {
 		c.log("names", "error", err.Error())
 	}
 	c.names = names
+	c.record.NamesKnown = err == nil && c.handler.needsNames()
 }
 
 // needsNames reports whether any entry that a client is held against is a host
@@ -209,6 +214,7 @@ func (c *client) done() {
 			release()
 		}
 		c.observeEnd()
+		c.recordEnd()
 		c.handler.leave(c)
 	})
 }

@@ -31,14 +31,18 @@ func (h *Handler) prepareClientCertificates() {
 // verify judges the certificate that the client showed, leaf first, if its
 // policy asks for one.
 func (c *client) verify(chain []*x509.Certificate) {
-	if !c.policy.VerifiesClients() {
+	if !c.policy.AsksClients() {
 		return
 	}
 	result := tlsverify.VerifyClient(chain, c.handler.clientTrust, c.handler.deps.Now())
 	c.tls.Verified, c.tls.Verification = result.Verified, result.String()
+	c.record.Certificate = certificateResult(result)
 	if result.Verified {
 		c.subject = result.Matched
 		return
+	}
+	if !c.policy.VerifiesClients() {
+		return // B72: for the record
 	}
 	// B17: preferred goes on without a certificate, never with an invalid one.
 	if result.Reason == tlsverify.NoCertificate && !c.requireTLS {
@@ -48,5 +52,6 @@ func (c *client) verify(chain []*x509.Certificate) {
 	// log: it is of use to the one who forges.
 	refusal := reply.ClientCertificateRefused()
 	c.refusal = &refusal
+	c.record.Refuse("client_certificate", refusal.String())
 	c.log("tls", "result", "certificate_refused")
 }

@@ -28,7 +28,7 @@ func (l *leg) command(line string) error {
 		return l.commandStartTLS(argument)
 	case l.client.requireTLS && l.tls == nil && !allowedInClear(verb):
 		// B15: before STARTTLS nothing else is answered, unknown commands too.
-		return l.refuse(reply.MustStartTLS(), verb, argument)
+		return l.refuse(l.client.refuse("starttls_required", reply.MustStartTLS()), verb, argument)
 	case !known(verb):
 		return l.refuse(reply.UnknownCommand(), verb, argument)
 	case verb == "AUTH":

@@ -7,6 +7,7 @@ import (
 	"postern/domain/delivery"
 	"postern/domain/mailaddr"
 	"postern/domain/policy"
+	"postern/domain/reportonly"
 	"postern/smtp/reply"
 )
 
@@ -21,8 +22,12 @@ func (s *session) filter(body delivery.BodyWriter, check *content) error {
 	}
 	v := chain.Apply(s.facts(check))
 	s.logFilters(v)
+	for _, name := range v.Reported {
+		c := s.leg.client
+		c.report(reportonly.Rule{Kind: reportonly.ContentFilter, Name: name}, t.envelope.ID, "the filter matches")
+	}
 	if v.Rejection != nil {
-		return s.refused(reply.ContentRefused(v.Rejection.Text))
+		return s.refused(s.leg.client.refuse("content_filter", reply.ContentRefused(v.Rejection.Text)))
 	}
 	if v.Hold {
 		t.envelope.Held, t.envelope.HeldReason = true, delivery.HeldByFilters(v.Holders())

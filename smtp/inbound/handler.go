@@ -54,6 +54,8 @@ type Dependencies struct {
 	Limits   *Limits
 	Metrics  *Metrics
 	Observer Observer     // nil: nobody is told
+	Sessions Sessions     // nil: nobody keeps them
+	Reports  Reports      // nil: nobody counts what rules that only report say
 	Logger   *slog.Logger // the mail log
 	Now      func() time.Time
 	NewID    func() delivery.MessageID
@@ -138,7 +140,7 @@ func (h *Handler) bindTLS(ctx context.Context) error {
 		SessionTickets: listener.SessionTickets,
 	})
 	for _, v := range h.variants {
-		if v.policy.VerifiesClients() {
+		if v.policy.AsksClients() {
 			h.prepareClientCertificates()
 			break
 		}
@@ -255,7 +257,7 @@ func (h *Handler) tlsConfig(p policy.MailFlowPolicy) *tls.Config {
 	switch {
 	case !h.deps.Keys.Usable(h.listener.CertificateID):
 		return nil
-	case p.VerifiesClients():
+	case p.AsksClients():
 		return h.tlsAsking
 	}
 	return h.tls

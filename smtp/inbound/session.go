@@ -15,6 +15,7 @@ import (
 	"postern/domain/delivery"
 	"postern/domain/mailaddr"
 	"postern/domain/policy"
+	history "postern/domain/session"
 	"postern/smtp/reply"
 )
 
@@ -59,13 +60,13 @@ func (s *session) Mail(_ string, options *gosmtp.MailOptions) error {
 	c := s.leg.client
 	switch {
 	case c.requireTLS && s.leg.tls == nil:
-		return answer(reply.MustStartTLS()) // B15: the second fence
+		return answer(c.refuse("starttls_required", reply.MustStartTLS())) // B15: the second fence
 	case s.mail != nil:
 		return answer(reply.BadSequence("a transaction is open already"))
 	case c.messages >= c.policy.MessagesPerConnection:
-		return s.leave(reply.TooManyMessages())
+		return s.leave(c.refuse("limit", reply.TooManyMessages()))
 	case c.handler.deps.Queue.Accepting() != nil:
-		return answer(reply.LowSpace()) // B77
+		return answer(c.refuse("spool", reply.LowSpace())) // B77
 	}
 	sender, err := pathOf(s.leg.argument, "FROM:")
 	if err != nil {
@@ -77,8 +78,10 @@ func (s *session) Mail(_ string, options *gosmtp.MailOptions) error {
 	if !isASCII(s.leg.argument) && !options.UTF8 {
 		return answer(reply.NeedsSMTPUTF8())
 	}
+	c.record.AddSender(history.Sender{Address: sender, Encrypted: s.leg.tls != nil})
 	if s.leg.tls == nil && c.policy.MustUseTLS(sender) {
-		return answer(reply.SenderMustUseTLS()) // B17: the session stays open
+		c.record.Refused++
+		return answer(c.refuse("tls_mandatory_senders", reply.SenderMustUseTLS())) // B17: the session stays open
 	}
 	s.begin(sender, options)
 	return nil
@@ -130,17 +133,17 @@ func (s *session) Rcpt(_ string, options *gosmtp.RcptOptions) error {
 	to, err := s.recipient()
 	switch {
 	case errors.Is(err, mailaddr.ErrSourceRoute):
-		return answer(reply.RelayDenied()) // B18
+		return answer(c.refuse("relay", reply.RelayDenied())) // B18
 	case err != nil:
 		return answer(reply.RecipientSyntax(err.Error()))
 	case !isASCII(s.leg.argument) && !s.mail.envelope.UTF8:
 		return answer(reply.NeedsSMTPUTF8())
 	case !s.allowed(to):
-		return answer(reply.RelayDenied())
+		return answer(c.refuse("relay", reply.RelayDenied()))
 	case len(s.mail.to) >= c.policy.RecipientsPerMessage:
-		return answer(reply.TooManyRecipients())
+		return answer(c.refuse("limit", reply.TooManyRecipients()))
 	case !c.handler.deps.Limits.countRecipient(c.addr, c.policy.RecipientsPerHour, c.handler.deps.Now()):
-		return answer(reply.TooManyRecipientsPerHour())
+		return answer(c.refuse("limit", reply.TooManyRecipientsPerHour()))
 	}
 	s.mail.add(to, options)
 	return nil
@@ -209,7 +212,7 @@ func (s *session) Data(io.Reader) error {
 	}
 	if r := s.inspect(body); r != nil {
 		body.Abort()
-		return s.refused(*r)
+		return s.refused(s.leg.client.refuse("inspection", *r))
 	}
 	return s.enqueue(body, check)
 }
@@ -263,6 +266,7 @@ func (s *session) enqueue(body delivery.BodyWriter, check *content) error {
 	}
 	c.messages++
 	c.observeMessage()
+	s.reportAccepted()
 	c.handler.deps.Metrics.message(c.handler.listener.Name, "accepted", t.envelope.Size)
 	c.log("accepted", "queue_id", t.envelope.ID.String(), "from", t.envelope.Sender.String(),
 		"recipients", len(t.to), "size", t.envelope.Size)
@@ -288,6 +292,8 @@ func (s *session) notStored(err error) error {
 
 func (s *session) refused(r reply.Reply) error {
 	c := s.leg.client
+	c.record.Refused++
+	c.refuse("message", r)
 	c.handler.deps.Metrics.message(c.handler.listener.Name, "refused", 0)
 	c.log("message refused", "reply", r.String(), "from", s.mail.envelope.Sender.String())
 	return answer(r)

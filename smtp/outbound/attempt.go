@@ -211,6 +211,8 @@ func (a *attempt) terms(to target) terms {
 		control:  in.Control,
 		revision: a.snapshot.Revision,
 
+		published: delivery.PublishedIn(&in),
+		reported:  reportedBy(in),
 		recipient: a.to,
 	}
 }
@@ -254,7 +256,7 @@ func (a *attempt) use(ctx context.Context, to target, t terms) *failure {
 	}
 	if f == nil {
 		pending := len(a.pending())
-		f = a.transfer(ctx, s, t)
+		f = a.transfer(ctx, s, to, t)
 		// An idle connection may be dead without our knowing: that says nothing
 		// about the peer.
 		if reused && f != nil && f.isStale() && len(a.pending()) == pending {
@@ -262,7 +264,9 @@ func (a *attempt) use(ctx context.Context, to target, t terms) *failure {
 		}
 	}
 	a.record.TLS, a.record.Reused = s.tls, reused
-	a.note(delivery.HostTry{Host: to.hop.String(), Address: to.addr.String(), TLS: s.tls, Level: t.rung.level}, f)
+	a.note(delivery.HostTry{
+		Host: to.hop.String(), Address: to.addr.String(), TLS: s.tls, Level: t.rung.level, Evidence: evidenceOf(to, t, s, f),
+	}, f)
 	return f
 }
 
@@ -274,11 +278,12 @@ func (f *failure) isStale() bool {
 
 // transfer is the last stage: transactions until every recipient has its
 // outcome, as far as the connection goes.
-func (a *attempt) transfer(ctx context.Context, s *session, t terms) *failure {
+func (a *attempt) transfer(ctx context.Context, s *session, to target, t terms) *failure {
 	for pending := a.pending(); len(pending) > 0 && !s.exhausted(); pending = a.pending() {
 		batch := pending[:min(len(pending), s.batch())]
 		f := s.client.send(ctx, a.message, batch, a.record.Decision.RequireTLS)
 		a.observeMessage(t, s, batch)
+		a.reportTaken(to, t, s, batch)
 		if f != nil {
 			s.client.leave(f)
 			return f

@@ -29,6 +29,7 @@ type session struct {
 	// trusted says that the certificate is verified for the very host, which
 	// credentials ask for whatever the decision does (B32).
 	trusted bool
+	proof   proof
 }
 
 // terms are what a connection is made under.
@@ -38,6 +39,11 @@ type terms struct {
 	hello    mailaddr.DomainName
 	control  policy.DestinationControl // with its limits
 	revision int64
+	// published is what others than us say about the host; nil: nothing.
+	published *delivery.Published
+	// reported is what a rule that only reports would have made of it; nil where
+	// there is none.
+	reported *reported
 	// recipient is what the connection is counted under.
 	recipient destination
 	// trace notes the steps of a live test; nil in a delivery.
@@ -221,6 +227,7 @@ func (d *Deliverer) verify(ctx context.Context, s *session, chain []*x509.Certif
 		}
 	}
 	s.tls.Verified, s.tls.Verification = result.Verified, result.String()
+	s.proof = proofOf(chain, result)
 	if to.profile != nil && to.profile.HasCredentials() {
 		s.trusted = d.check(ctx, policy.CheckMXHost, chain, to, t.decision.Domain).Verified
 	}

@@ -55,6 +55,7 @@ type Dependencies struct {
 	Secrets  Secrets
 	OneHour  *OneHourList
 	Observer Observer // nil: nobody is told
+	Reports  Reports  // nil: nobody counts what rules that only report say
 	Logger   *slog.Logger
 	Now      func() time.Time
 	Timeouts Timeouts   // see DefaultTimeouts

@@ -1,6 +1,8 @@
 package outbound
 
 import (
+	"slices"
+
 	"postern/domain/delivery"
 	"postern/domain/mailaddr"
 	"postern/domain/tlsreport"
@@ -72,15 +74,15 @@ func (a *attempt) observeConnection(to target, t terms, s *session, f *failure) 
 // observeMessage counts the message that the peer took for some of the
 // recipients.
 func (a *attempt) observeMessage(t terms, s *session, recipients []*addressee) {
-	if a.Observer == nil {
-		return
+	if a.Observer != nil && anyDelivered(recipients) {
+		a.Observer.CountMessage(connectionOf(s.key.host.String(), t, s.tls, nil))
 	}
-	for _, r := range recipients {
-		if r.outcome != nil && r.outcome.Status == delivery.Delivered {
-			a.Observer.CountMessage(connectionOf(s.key.host.String(), t, s.tls, nil))
-			return
-		}
-	}
+}
+
+func anyDelivered(recipients []*addressee) bool {
+	return slices.ContainsFunc(recipients, func(r *addressee) bool {
+		return r.outcome != nil && r.outcome.Status == delivery.Delivered
+	})
 }
 
 // observeEnd notes an outcome of the attempt that was no delivery, if there is

@@ -32,12 +32,11 @@ func certified(leaf smtptest.Leaf) func(*rig) smtptest.MXOptions {
 	}
 }
 
-// TestLevels sends to every kind of peer under every level (B22, B23, B28): what
-// becomes of the message, and whether it went encrypted, verified or in clear.
-func TestLevels(t *testing.T) {
+// tlsPeers are the kinds of peers that deliveries are tried on.
+func tlsPeers() []peer {
 	mxOnly := smtptest.Leaf{Names: []string{"mx.example.com"}}
 	both := smtptest.Leaf{Names: []string{"mx.example.com", "example.com"}}
-	peers := []peer{
+	return []peer{
 		{"domain and host certificate", certified(both)},
 		{"host certificate", certified(mxOnly)},
 		{"other name", certified(smtptest.Leaf{Names: []string{"other.test"}})},
@@ -53,6 +52,12 @@ func TestLevels(t *testing.T) {
 		{"aborted after the handshake", starttls(smtptest.StartTLSAborted)},
 		{"TLS 1.1 only", func(*rig) smtptest.MXOptions { return smtptest.MXOptions{MaxTLS: tls.VersionTLS11} }},
 	}
+}
+
+// TestLevels sends to every kind of peer under every level (B22, B23, B28): what
+// becomes of the message, and whether it went encrypted, verified or in clear.
+func TestLevels(t *testing.T) {
+	peers := tlsPeers()
 	want := map[policy.TLSLevel][]string{
 		policy.TLSNone: {
 			"clear", "clear", "clear", "clear", "clear", "clear", "clear", "clear", "clear", "clear", "clear", "clear",

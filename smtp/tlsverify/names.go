@@ -74,6 +74,16 @@ func LacksAlternativeNames(chain []*x509.Certificate) bool {
 	})
 }
 
+// Covers reports whether the leaf of the chain speaks for one of the names,
+// whether it is trusted or not.
+func Covers(chain []*x509.Certificate, names Names) bool {
+	if len(chain) == 0 {
+		return false
+	}
+	_, ok := names.match(chain[0])
+	return ok
+}
+
 // match returns the name that the leaf speaks for, or false.
 func (n Names) match(leaf *x509.Certificate) (string, bool) {
 	if LacksAlternativeNames([]*x509.Certificate{leaf}) {

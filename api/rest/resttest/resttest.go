@@ -44,6 +44,7 @@ func Transport(t testing.TB, next http.RoundTripper) http.RoundTripper {
 // to the validation.
 var document = sync.OnceValues(func() (*openapi3.T, error) {
 	openapi3filter.RegisterBodyDecoder("image/svg+xml", openapi3filter.PlainBodyDecoder)
+	openapi3filter.RegisterBodyDecoder("application/x-ndjson", openapi3filter.PlainBodyDecoder)
 	return openapi3.NewLoader().LoadFromData(openapi.JSON())
 })
 
@@ -156,7 +157,7 @@ func match(template, path string) (map[string]string, bool) {
 func unknownMembers(o *openapi3.Operation, response *http.Response, body []byte) error {
 	described := o.Responses.Status(response.StatusCode)
 	mediaType := response.Header.Get("Content-Type")
-	if described == nil || len(body) == 0 || !strings.HasSuffix(mediaType, "json") {
+	if described == nil || len(body) == 0 || !strings.HasSuffix(mediaType, "json") || mediaType == "application/x-ndjson" {
 		return nil
 	}
 	media := described.Value.Content.Get(mediaType)
