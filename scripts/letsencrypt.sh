@@ -213,6 +213,7 @@ take_challenges_away() {
 		echo "$token" | member token
 		rpc acme.delete_challenge || say "$fault"
 	done 4<"$tmp/tokens"
+	rm -f "$tmp/tokens"
 }
 
 # --- the authority: ACME ------------------------------------------------------
@@ -489,6 +490,7 @@ main() {
 	open_account
 	order
 	finalize_order
+	take_challenges_away # while the gateway shows the certificate that -ServerCA is for
 	install_certificate
 	say "certificate $id is in force for $(echo "$names" | tr '\n' ' ')"
 }

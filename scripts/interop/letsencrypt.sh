@@ -13,7 +13,7 @@ need dash dash
 build
 
 acme_port=$(free_port) pebble_port=$(free_port) dns_port=$(free_port) dns_api=$(free_port)
-web_port=$(free_port) tls_port=$(free_port)
+web_port=$(free_port) tls_port=$(free_port) https_port=$(free_port)
 
 build_pebble() {
 	say "building pebble"
@@ -97,7 +97,12 @@ set_api PATCH /listeners/inbound '{"default_policy_parameters":{"tls":"preferred
 set_api PATCH /settings/public_web '{"http":{"enabled":true,"address":"127.0.0.1","port":'"$web_port"'}}'
 set_api PATCH /settings/alerts '{"smart_host":"127.0.0.1:'"$sink_port"'"}'
 
-equals "exit status of a renewal" 0 "$(renew -RenewBefore 30 -AlternateHostNames mx.gateway.example,gateway.example,MAIL.gateway.example)"
+set_api PATCH /settings/management '{"https":{"enabled":true,"address":"127.0.0.1","port":'"$https_port"'}}'
+openssl s_client -connect "127.0.0.1:$https_port" </dev/null 2>/dev/null | openssl x509 -out "$work/gateway.pem"
+
+equals "exit status where the gateway is not to be trusted" 2 "$(renew -Server "https://127.0.0.1:$https_port/RPC2")"
+equals "exit status of a renewal over HTTPS" 0 "$(renew \
+	-Server "https://127.0.0.1:$https_port/RPC2" -ServerCA "$work/gateway.pem" -RenewBefore 30 -AlternateHostNames mx.gateway.example,gateway.example,MAIL.gateway.example)"
 check "it says what is in force" says 'is in force for gateway.example mx.gateway.example mail.gateway.example'
 check "an SMTP client gets it" grep -q 'issuer=.*Pebble' <(served -issuer)
 equals "its names" "DNS:gateway.example, DNS:mail.gateway.example, DNS:mx.gateway.example" \
