@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Runs what belongs to every change: mail, XML-RPC, renewals and policies against
 # strangers, and the API against its document, a generated client, Prometheus and a
-# browser. It takes about six minutes on two cores; churn.sh, which builds with the race detector, takes
-# longer.
+# browser. It takes about six minutes on two cores; churn.sh, which builds with the
+# race detector, takes longer.
 set -euo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 TALLY=$(mktemp)
