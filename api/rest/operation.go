@@ -35,6 +35,7 @@ var (
 func (a *API) operations() []operation {
 	return slices.Concat(
 		inDrafts(a.configurationOperations()...),
+		inDrafts(a.configDocumentOperations()),
 		a.changesOperations(),
 		a.presetsOperations(),
 		a.acmeChallengesOperations(),

@@ -32,7 +32,7 @@ func (o operation) mediaTypes() []string {
 		return []string{mediaJSON, mediaCSV, mediaSVG}
 	case chartOperation:
 		return []string{mediaSVG}
-	case changeDiffOperation, revisionDiffOperation:
+	case changeDiffOperation, revisionDiffOperation, applyOperation:
 		return []string{mediaJSON, mediaText}
 	case eventsOperation:
 		return []string{mediaJSON, mediaEvents}

@@ -93,6 +93,10 @@ type Change struct {
 	Author  string
 	Comment string
 	Edits   []Edit
+	// Base is the revision that the change was made for: it is Stale where another
+	// one is the newest. 0 asks nothing. A draft has the preconditions of the edits
+	// instead.
+	Base int64
 	// ConfirmWithin is how long the change stands without being confirmed (B70):
 	// from [MinConfirm] to [MaxConfirm]; zero is for good.
 	ConfirmWithin time.Duration

@@ -258,7 +258,10 @@ func finishGoodReply(r *openapi3.Response, code int, s shape) {
 	if !s.notes {
 		return
 	}
-	for _, media := range r.Content {
+	for mediaType, media := range r.Content {
+		if mediaType != "application/json" {
+			continue // a text has no members
+		}
 		media.Schema = openapi3.NewSchemaRef("", &openapi3.Schema{
 			AllOf: openapi3.SchemaRefs{media.Schema, {Ref: "#/components/schemas/WriteNotes"}},
 		})
