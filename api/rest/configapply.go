@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 
 	"github.com/labstack/echo/v4"
 
@@ -20,6 +21,17 @@ type ConfigurationDiff struct {
 	DryRun bool `json:"dry_run"`
 	// Items are the items that change.
 	Items []ItemDiff `json:"items" validate:"required"`
+	// Warnings are what an administrator should look at, although it is allowed.
+	Warnings []ProblemFault `json:"warnings,omitempty"`
+}
+
+// Text is the difference as a text to read.
+func (d ConfigurationDiff) Text() string {
+	text := diffText(d.Items, nil)
+	for _, w := range d.Warnings {
+		text += "! " + strings.TrimPrefix(w.Pointer+": ", ": ") + w.Message + "\n"
+	}
+	return text
 }
 
 const applyOperation = "applyConfiguration"
@@ -197,6 +209,7 @@ func (a *API) replyApplied(c echo.Context, diff ConfigurationDiff, edits []confi
 		return err
 	}
 	setETag(c, tag)
+	diff.Warnings = problemFaults(warnings)
 	if diff.Items, err = diffItems(edits); err != nil {
 		return err
 	}
@@ -205,11 +218,7 @@ func (a *API) replyApplied(c echo.Context, diff ConfigurationDiff, edits []confi
 		return err
 	}
 	if mediaType == mediaJSON {
-		return replyWritten(c, http.StatusOK, diff, warnings)
+		return reply(c, http.StatusOK, diff)
 	}
-	text := diffText(diff.Items, nil)
-	for _, w := range warnings {
-		text += "! " + w.String() + "\n"
-	}
-	return replyRaw(c, http.StatusOK, mediaText+"; charset=utf-8", []byte(text))
+	return replyRaw(c, http.StatusOK, mediaText+"; charset=utf-8", []byte(diff.Text()))
 }

@@ -22,31 +22,31 @@ type ConfigurationDocument struct {
 	// Settings are the sections of the settings.
 	Settings ConfigurationSettings `json:"settings,omitzero"`
 	// Listeners by name.
-	Listeners map[string]Listener `json:"listeners,omitempty"`
+	Listeners map[string]Listener `json:"listeners,omitzero"`
 	// HostAccessTables are the sender groups of the listeners, by the names of the listeners.
-	HostAccessTables map[string]SenderGroups `json:"host_access_tables,omitempty"`
+	HostAccessTables map[string]SenderGroups `json:"host_access_tables,omitzero"`
 	// MailFlowPolicies by name.
-	MailFlowPolicies map[string]MailFlowPolicy `json:"mail_flow_policies,omitempty"`
+	MailFlowPolicies map[string]MailFlowPolicy `json:"mail_flow_policies,omitzero"`
 	// ContentFilters in order.
 	ContentFilters *ContentFilters `json:"content_filters,omitempty"`
 	// Domains are the hosted domains, by name.
-	Domains map[string]HostedDomain `json:"domains,omitempty"`
+	Domains map[string]HostedDomain `json:"domains,omitzero"`
 	// DestinationControls by pattern.
-	DestinationControls map[string]DestinationControl `json:"destination_controls,omitempty"`
+	DestinationControls map[string]DestinationControl `json:"destination_controls,omitzero"`
 	// Routes by pattern.
-	Routes map[string]Route `json:"routes,omitempty"`
+	Routes map[string]Route `json:"routes,omitzero"`
 	// ServerProfiles by name. password_set and api_key_set stand for a stored secret: it stays, and where none is stored it must be written once.
-	ServerProfiles map[string]ServerProfile `json:"server_profiles,omitempty"`
+	ServerProfiles map[string]ServerProfile `json:"server_profiles,omitzero"`
 	// TrustAnchors by name.
-	TrustAnchors map[string]TrustAnchor `json:"trust_anchors,omitempty"`
+	TrustAnchors map[string]TrustAnchor `json:"trust_anchors,omitzero"`
 	// STARTTLSExemptions by pattern.
-	STARTTLSExemptions map[string]STARTTLSExemption `json:"starttls_exemptions,omitempty"`
+	STARTTLSExemptions map[string]STARTTLSExemption `json:"starttls_exemptions,omitzero"`
 	// STARTTLSRequirements by pattern.
-	STARTTLSRequirements map[string]STARTTLSRequirement `json:"starttls_requirements,omitempty"`
+	STARTTLSRequirements map[string]STARTTLSRequirement `json:"starttls_requirements,omitzero"`
 	// AlertRecipients by name. secret_set stands for a stored secret.
-	AlertRecipients map[string]AlertRecipient `json:"alert_recipients,omitempty"`
+	AlertRecipients map[string]AlertRecipient `json:"alert_recipients,omitzero"`
 	// Webhooks by name. secret_set stands for a stored secret.
-	Webhooks map[string]Webhook `json:"webhooks,omitempty"`
+	Webhooks map[string]Webhook `json:"webhooks,omitzero"`
 }
 
 // ConfigurationSettings are sections of the settings; one that is left out is not spoken of.
