@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/labstack/echo/v4"
@@ -42,8 +43,12 @@ const maxConfigurationBytes = 16 << 20
 
 // bodyLimit is how many octets the body of a request may have.
 func bodyLimit(c echo.Context) int64 {
-	if c.Get(operationKey) == applyOperation {
+	id, _ := c.Get(operationKey).(string)
+	switch {
+	case id == applyOperation:
 		return maxConfigurationBytes
+	case slices.Contains(bulkOperations, id):
+		return maxBulkBytes
 	}
 	return maxBodyBytes
 }

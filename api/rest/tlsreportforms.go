@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -36,6 +37,9 @@ func (o operation) mediaTypes() []string {
 		return []string{mediaJSON, mediaText}
 	case eventsOperation:
 		return []string{mediaJSON, mediaEvents}
+	}
+	if o.isList() && slices.Contains(tables, o.path) {
+		return []string{mediaJSON, mediaNDJSON, mediaCSV}
 	}
 	if o.isList() {
 		return []string{mediaJSON, mediaNDJSON}

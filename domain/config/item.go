@@ -72,6 +72,8 @@ type Edit struct {
 	// At is put before the pointers of the edit's faults: where the value
 	// stands in the document that the caller sent.
 	At string
+	// Line is the line of the caller's input that the value stands on; 0: none.
+	Line int
 }
 
 // Ref names an item.

@@ -62,6 +62,12 @@ var shapes = map[string]shape{
 		failures:   []int{404, 409, 422},
 		notes:      true,
 	},
+	// A POST that writes a table.
+	"bulk": {
+		parameters: []string{"Wait", "ConfirmWithin", "Change", "ChangeComment"},
+		headers:    []string{"Revision-Committed", "Revision-Applied"},
+		failures:   []int{404, 409, 412, 415, 422},
+	},
 	// A POST that makes an object.
 	"create": {
 		headers:  []string{"ETag"},
