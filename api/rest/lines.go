@@ -22,8 +22,9 @@ type lines struct {
 
 const linesKey = "lines"
 
-// inLines lets a list be read as NDJSON, and some as CSV, all of it in one reply that is written
-// as it is read: the handler is called for one page after the other.
+// inLines lets a list be read as NDJSON, and some as CSV, all of it in one reply
+// that is written as it is read: the handler is called for one page after the
+// other.
 func (a *API) inLines(o operation) echo.HandlerFunc {
 	next := o.handler
 	return func(c echo.Context) error {
