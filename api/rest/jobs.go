@@ -105,6 +105,10 @@ func (a *API) startJob(c echo.Context, kind string, work job.Work) error {
 	if err != nil {
 		return err
 	}
+	return replyJob(c, begun)
+}
+
+func replyJob(c echo.Context, begun job.Job) error {
 	c.Response().Header().Set("Location", basePath+"/jobs/"+begun.ID)
 	return reply(c, http.StatusAccepted, showJob(begun))
 }

@@ -167,6 +167,8 @@ type API struct {
 	publicWebSettings    resource[PublicWebSettings]
 	managementSettings   resource[ManagementSettings]
 
+	bulkTurns chan struct{} // one for each table that is being written
+
 	measure    func(operation string, status int, took time.Duration)
 	rates      *rateLimiter
 	deprecated map[string]deprecation // by operationId
@@ -195,6 +197,7 @@ func New(c Config) *API {
 		events: c.Events, streams: newStreams(), dispatcher: c.Webhooks,
 		measure: c.Measure, rates: newRateLimiter(c.Now), echo: echo.New(), deprecated: deprecations(),
 	}
+	a.bulkTurns = make(chan struct{}, maxBulkWrites)
 	a.makeResources()
 	a.echo.HTTPErrorHandler = func(err error, c echo.Context) { a.fail(c, err) }
 	a.echo.Use(a.observe)

@@ -38,6 +38,7 @@ type Services struct {
 	CertificateFiles  CertificateFiles
 	AuditLog          AuditLog
 	Challenges        Challenges
+	Reporter          Reporter
 }
 
 // NewServer returns a server on the services. It is to be mounted at /RPC2 and
@@ -57,6 +58,7 @@ func NewServer(services Services, logger *slog.Logger, now func() time.Time) *Se
 		certificateMethods{services.CertificateReader, services.CertificateWriter, services.CertificateForcer, services.CertificateFiles}.table(),
 		tlsMethods{services.Configuration}.table(),
 		acmeMethods{services.Challenges}.table(),
+		alertMethods{services.Reporter}.table(),
 	)
 	return s
 }

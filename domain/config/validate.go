@@ -17,9 +17,23 @@ import (
 func validateEdits(edits []Edit) []domain.Faults {
 	faults := make([]domain.Faults, len(edits))
 	for i, e := range edits {
-		faults[i] = slices.Concat(e.Faults, e.unread(e.validate()))
+		faults[i] = e.Check()
 	}
 	return faults
+}
+
+// Check judges the value by itself and returns its faults, those that are known
+// already among them.
+func (e Edit) Check() domain.Faults { return slices.Concat(e.Faults, e.unread(e.validate())) }
+
+// locate adds faults of the edit, relative to its value, with their place in the
+// caller's input.
+func (e Edit) locate(all *domain.Faults, own domain.Faults) {
+	from := len(*all)
+	all.Merge(e.At, own)
+	for i := from; i < len(*all) && e.Line > 0; i++ {
+		(*all)[i].Line = e.Line
+	}
 }
 
 func (e Edit) validate() (f domain.Faults) {
@@ -72,7 +86,7 @@ func faultyEdits(values []domain.Faults) (n int) {
 func (s *Service) validateWhole(ctx context.Context, base, next *Snapshot, c Change, values []domain.Faults) (warnings domain.Faults, err error) {
 	var faults domain.Faults
 	for i, e := range c.Edits {
-		faults.Merge(e.At, values[i])
+		e.locate(&faults, values[i])
 	}
 	faulty := faultyEdits(values)
 	for i, e := range c.Edits {
@@ -87,8 +101,8 @@ func (s *Service) validateWhole(ctx context.Context, base, next *Snapshot, c Cha
 		if err != nil {
 			return nil, cmp.Or(faults.Err(), err)
 		}
-		faults.Merge(e.At, e.unread(part))
-		warnings.Merge(e.At, warn)
+		e.locate(&faults, e.unread(part))
+		e.locate(&warnings, warn)
 	}
 	return warnings, faults.Err()
 }
@@ -127,6 +141,9 @@ func (s *Service) validateInPlace(ctx context.Context, next *Snapshot, e Edit) (
 		if e.Kind == KindSTARTTLSExemption {
 			warnings = warnRequired(next)
 		}
+		warnings = append(warnings, v.Warnings(s.now())...)
+	case policy.DestinationControl:
+		warnings = v.Warnings(s.now())
 	case policy.Webhook:
 		faults = checkWebhook(v)
 	case policy.AlertRecipient:
