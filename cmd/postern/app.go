@@ -297,6 +297,7 @@ func (a *App) makeManagement(context.Context) error {
 		Configuration:     a.config,
 		CertificateReader: a.certificates, CertificateWriter: a.certificates, CertificateFiles: a.certificates,
 		Challenges: a.web.challenges,
+		Reporter:   a.alerts.service,
 	}, a.logger, time.Now)
 	a.registerMetrics()
 	mux := http.NewServeMux()
