@@ -37,6 +37,7 @@ type Services struct {
 	CertificateFiles  CertificateFiles
 	AuditLog          AuditLog
 	Challenges        Challenges
+	Reporter          Reporter
 }
 
 // NewServer returns a server on the services. It is to be mounted at /RPC2 and
@@ -56,6 +57,7 @@ func NewServer(services Services, logger *slog.Logger, now func() time.Time) *Se
 		certificateMethods{services.CertificateReader, services.CertificateWriter, services.CertificateFiles}.table(),
 		tlsMethods{services.Configuration}.table(),
 		acmeMethods{services.Challenges}.table(),
+		alertMethods{services.Reporter}.table(),
 	)
 	return s
 }

@@ -15,6 +15,7 @@ const (
 	PlaintextShare     Kind = "plaintext_share"      // about a direction
 	STARTTLSDropped    Kind = "starttls_dropped"     // about a destination domain
 	WebhookFailing     Kind = "webhook_failing"      // about a webhook
+	Reported           Kind = "reported"             // about the subject of a report (B49)
 )
 
 // Type returns the type that recipients subscribe to.

@@ -24,6 +24,8 @@ func (e Event) subject() string {
 		return "Too much " + e.About + " mail is in clear"
 	case STARTTLSDropped:
 		return "Mail for " + e.About + " goes in clear, and went under TLS before"
+	case Reported:
+		return e.About
 	case WebhookFailing:
 		return "Webhook " + e.About + " does not take its events"
 	}
@@ -51,6 +53,9 @@ func (k Kind) Advice() string {
 		return "The gateway serves on with the revision before. Mend what is named above, or roll the revision back."
 	case SpoolUnhealthy:
 		return "New mail is refused for now, so that senders keep it. Look at the disk of the data directory."
+	case Reported:
+		return "A program outside the gateway reported this. Resolve the alert when the matter is settled: the program " +
+			"reports failures, and nothing ends the alert by itself."
 	case WebhookFailing:
 		return "Look at its deliveries, and mend the receiver or the webhook. Events wait for it as long as they are kept; " +
 			"what was refused can be replayed."
