@@ -327,9 +327,8 @@ func (a *API) activateCertificate(c echo.Context) error {
 // replyActivated waits for the activation as long as the caller wants, and says
 // how far it came.
 func (a *API) replyActivated(c echo.Context, active certificate.Certificate, wait time.Duration) error {
-	ctx := c.Request().Context()
 	if wait > 0 {
-		waiting, cancel := context.WithTimeout(ctx, wait)
+		waiting, cancel := waitContext(c, wait)
 		defer cancel()
 		// Not applied in time is no failure: the header says how far it came.
 		_ = a.certificateWriter.WaitApplied(waiting, active.Activation)

@@ -163,7 +163,7 @@ func (a *API) getJob(c echo.Context) error {
 	look, ctx := a.jobs.Get, c.Request().Context()
 	if wait > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, wait)
+		ctx, cancel = waitContext(c, wait)
 		defer cancel()
 		look = a.jobs.Wait
 	}

@@ -51,7 +51,7 @@ func (a *API) change(c echo.Context, do func(ctx context.Context, act config.Act
 		return result, err
 	}
 	if wait > 0 {
-		waiting, cancel := context.WithTimeout(ctx, wait)
+		waiting, cancel := waitContext(c, wait)
 		defer cancel()
 		// Not applied in time is no failure: the headers say how far it came.
 		_ = a.configuration(c).WaitApplied(waiting, result.Revision)

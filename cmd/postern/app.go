@@ -286,7 +286,7 @@ func (a *App) makeManagement(context.Context) error {
 		Changes: a.drafts, ChangeCommits: a.drafts, Preview: a.config.Preview,
 		Certificates: a.certificates, CertificateWriter: a.certificates, CertificateFiles: a.certificates,
 		CertificateSchedule: a.certificates, ProveCertificate: a.proveCertificate,
-		Tokens: loggedTokens{a.accounts, a.events}, Administrators: a.accounts,
+		Tokens: a.accounts, Administrators: a.accounts,
 		Messages: a.database.Queue(), MessageActor: loggedActor{a.queue, a.events}, OneHourList: oneHourView{a.oneHour},
 		Destinations: queue.NewDestinations(a.queue, a.database.Queue()), TLSReports: a.statistics,
 		Sessions: a.database.Queue(), ReportOnly: a.reportOnly, History: a.database.Queue(),

@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -85,6 +86,7 @@ func faultyEdits(values []domain.Faults) (n int) {
 // are the faults that each edit has by itself.
 func (s *Service) validateWhole(ctx context.Context, base, next *Snapshot, c Change, values []domain.Faults) (warnings domain.Faults, err error) {
 	var faults domain.Faults
+	var used inUse
 	for i, e := range c.Edits {
 		e.locate(&faults, values[i])
 	}
@@ -98,13 +100,45 @@ func (s *Service) validateWhole(ctx context.Context, base, next *Snapshot, c Cha
 		if err == nil && !c.unbound && len(part)+len(values[i]) == 0 {
 			err = s.checkSockets(ctx, &part, base, e.Value)
 		}
-		if err != nil {
+		if err != nil && !used.add(e, err) {
 			return nil, cmp.Or(faults.Err(), err)
 		}
 		e.locate(&faults, e.unread(part))
 		e.locate(&warnings, warn)
 	}
-	return warnings, faults.Err()
+	return warnings, used.join(faults)
+}
+
+// inUse collects the deletions of what is referred to, so that a change of many
+// items is told of all of them.
+type inUse struct {
+	first  error
+	faults domain.Faults
+}
+
+// add takes a Conflict in; false: the error is of another kind.
+func (u *inUse) add(e Edit, err error) bool {
+	conflict, ok := errors.AsType[*domain.Error](err)
+	if !ok || conflict.Kind != domain.Conflict {
+		return false
+	}
+	u.first = cmp.Or(u.first, err)
+	u.faults.Add(e.At, "%s", conflict.Detail)
+	return true
+}
+
+// join returns everything that keeps the change from being made: Invalid where
+// there are faults besides, else a Conflict. One alone is told as it is.
+func (u *inUse) join(faults domain.Faults) error {
+	if len(faults) > 0 {
+		return append(faults, u.faults...).Err()
+	}
+	if len(u.faults) < 2 {
+		return u.first
+	}
+	all := domain.E(domain.Conflict, "%d of the items to be deleted are in use: change what uses them first", len(u.faults))
+	all.Faults = u.faults
+	return all
 }
 
 func (s *Service) validateInPlace(ctx context.Context, next *Snapshot, e Edit) (faults, warnings domain.Faults, err error) {
