@@ -10,6 +10,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"postern/domain/audit"
 	"postern/domain/idempotency"
 )
 
@@ -48,12 +49,12 @@ func (a *API) idempotent(o operation, next echo.HandlerFunc) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
-		return a.once(c, key, digest, next)
+		return a.once(c, o, key, digest, next)
 	}
 }
 
 // once carries the request out, or answers as the first time.
-func (a *API) once(c echo.Context, key idempotency.Key, digest []byte, next echo.HandlerFunc) error {
+func (a *API) once(c echo.Context, o operation, key idempotency.Key, digest []byte, next echo.HandlerFunc) error {
 	// Who goes away and asks again must find the reply, not half of the work.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), writeTimeout)
 	defer cancel()
@@ -63,7 +64,7 @@ func (a *API) once(c echo.Context, key idempotency.Key, digest []byte, next echo
 		return err
 	}
 	if earlier != nil {
-		return replay(c, earlier)
+		return a.replayed(c, o, earlier)
 	}
 	w := c.Response()
 	kept := &keptReply{ResponseWriter: w.Writer}
@@ -109,6 +110,22 @@ func keptHeader(header http.Header) http.Header {
 		kept.Del(name)
 	}
 	return kept
+}
+
+// replayed answers as the first time, between two entries of the audit log: the
+// reply may reveal once more what is shown once (B73).
+func (a *API) replayed(c echo.Context, o operation, r *idempotency.Reply) error {
+	ctx := c.Request().Context()
+	begun, err := a.audit.Begin(ctx, auditEntry(c, o))
+	if err != nil {
+		return err
+	}
+	err = replay(c, r)
+	outcome := audit.Entry{Status: r.Status, After: audit.RedactValue(map[string]any{"idempotency_replayed": true})}
+	if err := a.audit.Finish(ctx, begun, outcome); err != nil {
+		a.log.ErrorContext(ctx, "the audit log lacks an outcome", "request_id", requestID(c), "error", err)
+	}
+	return err
 }
 
 // replay answers as the first time.
