@@ -24,7 +24,7 @@ type Problem struct {
 	Status int `json:"status" example:"422"`
 	// Detail says what is wrong with this request.
 	Detail string `json:"detail,omitempty" example:"/port: must be from 0 to 65535"`
-	// Instance is the path of the request.
+	// Instance is the path of the request, escaped as it was sent.
 	Instance string `json:"instance,omitempty" example:"/api/v1/listeners/public"`
 	// RequestID finds the request in the log.
 	RequestID string `json:"request_id,omitempty" example:"6f1c9a52e0b34d7c8a1d2e3f40516273"`
@@ -151,7 +151,7 @@ func (a *API) fail(c echo.Context, err error) {
 	problem.Type = problemPath + sort.name
 	problem.Title, problem.Status = sort.title, sort.status
 	problem.Detail = shorten(problem.Detail, maxDetailOctets)
-	problem.Instance, problem.RequestID = c.Request().URL.Path, requestID(c)
+	problem.Instance, problem.RequestID = c.Request().URL.EscapedPath(), requestID(c)
 	a.logFailure(c, sort, err)
 	failureHeaders(c.Response().Header(), sort.status, err)
 	_ = replyRaw(c, sort.status, "application/problem+json", append(mustJSON(problem), '\n'))

@@ -71,6 +71,7 @@ var importTable = []importRow{
 	// One place wires them all.
 	{pkg: "cmd/postern/...", may: []string{"..."}},
 	{pkg: "cmd/archtest"},
+	{pkg: "scripts/interop/apifuzz", may: []string{"api/rest/..."}},
 	{pkg: "scripts/..."},
 }
 

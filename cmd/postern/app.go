@@ -206,7 +206,7 @@ func (a *App) makeOutbound(ctx context.Context) error {
 		ClientCertificate: a.clientCertificate,
 		LocalAddrs:        localAddrs,
 		OneHour:           a.oneHour,
-		Observer:          outgoing{a.statistics, a.alerts.partners},
+		Observer:          outbound.NewMetrics(a.registry, outgoing{a.statistics, a.alerts.partners}),
 		Reports:           a.reportOnly,
 		Logger:            a.logger,
 		Now:               time.Now,
@@ -216,7 +216,7 @@ func (a *App) makeOutbound(ctx context.Context) error {
 	a.queue = queue.New(queue.Dependencies{
 		Store: stored, Archive: stored, Spooler: stored, Transport: a.deliverer, Snapshot: a.config.Snapshot,
 		Logger: a.logger.With("log", "mail"), Now: time.Now, NewID: a.newMessageID, Grace: a.options.Grace / 2,
-		Observers: []queue.Observer{a.alerts.deliveries, watch.NewBounces(a.events)},
+		Observers: []queue.Observer{a.alerts.deliveries, watch.NewBounces(a.events), queue.NewMetrics(a.registry)},
 	})
 	return nil
 }

@@ -34,16 +34,16 @@ func (a *App) startEvents() {
 	states := watch.NewStates(a.events, a.bus, a.config.Status, func() error { return a.queue.Accepting() }, time.Now)
 	a.background.run(a.events.Run)
 	a.background.run(states.Run)
-	a.background.run(a.countEvents)
+	counts := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "postern_events_total", Help: "Events of the log, by type."}, []string{"type"})
+	a.registry.MustRegister(counts)
+	a.background.run(func(ctx context.Context) { a.countEvents(ctx, counts) })
 	a.background.run(a.webhooks.Run)
 	a.registry.MustRegister(counter("postern_events_dropped_total", "Events dropped because too many waited to be written.",
 		func() float64 { return float64(a.events.Dropped()) }))
 }
 
 // countEvents counts the events that become durable, until the context ends.
-func (a *App) countEvents(ctx context.Context) {
-	counts := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "postern_events_total", Help: "Events of the log, by type."}, []string{"type"})
-	a.registry.MustRegister(counts)
+func (a *App) countEvents(ctx context.Context, counts *prometheus.CounterVec) {
 	q := eventlog.Query{After: a.events.Newest(), Limit: 500}
 	for a.events.Wait(ctx, q.After) == nil {
 		page, err := a.events.Read(ctx, q)
