@@ -42,6 +42,9 @@ func (ImportRequest) LogValue() slog.Value { return slog.StringValue(redacted) }
 func (r ImportRequest) read(now time.Time) (KeyPair, error) {
 	var f domain.Faults
 	checkText(&f, "/label", r.Label, maxLabel)
+	if len(r.Password) > maxPasswordOctets {
+		f.Add("/password", "is longer than %d octets", maxPasswordOctets)
+	}
 	b := &bundle{password: r.Password}
 	b.readAll(&f, r)
 	if err := f.Err(); err != nil {

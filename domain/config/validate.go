@@ -127,6 +127,9 @@ func (s *Service) validateInPlace(ctx context.Context, next *Snapshot, e Edit) (
 		if e.Kind == KindSTARTTLSExemption {
 			warnings = warnRequired(next)
 		}
+		warnings = append(warnings, v.Warnings(s.now())...)
+	case policy.DestinationControl:
+		warnings = v.Warnings(s.now())
 	case policy.Webhook:
 		faults = checkWebhook(v)
 	case policy.AlertRecipient:
