@@ -32,8 +32,8 @@ type Alert struct {
 	Type policy.AlertType `json:"type" validate:"required" swaggertype:"string" enums:"system"`
 	// Severity says how much it matters.
 	Severity policy.AlertSeverity `json:"severity" validate:"required" swaggertype:"string" enums:"info,warning,critical"`
-	// Kind is what sort of thing happened. tls_failed (warning): TLS failed to a destination that requires it. starttls_dropped (warning): a destination that was under TLS goes in clear. plaintext_share (warning): more mail is in clear than the settings allow. revision_not_applied (critical): a configuration cannot be put into force. spool_unhealthy (critical): messages cannot be stored. certificate_expiry (info, warning or critical, by the days left): a certificate in use runs out. webhook_failing (warning): a webhook does not take its events.
-	Kind alert.Kind `json:"kind" validate:"required" swaggertype:"string" enums:"tls_failed,starttls_dropped,plaintext_share,revision_not_applied,spool_unhealthy,certificate_expiry,webhook_failing"`
+	// Kind is what sort of thing happened. tls_failed (warning): TLS failed to a destination that requires it. starttls_dropped (warning): a destination that was under TLS goes in clear. plaintext_share (warning): more mail is in clear than the settings allow. revision_not_applied (critical): a configuration cannot be put into force. spool_unhealthy (critical): messages cannot be stored. certificate_expiry (info, warning or critical, by the days left): a certificate in use runs out. webhook_failing (warning): a webhook does not take its events. acme_failed (critical): a certificate could not be ordered by ACME.
+	Kind alert.Kind `json:"kind" validate:"required" swaggertype:"string" enums:"tls_failed,starttls_dropped,plaintext_share,revision_not_applied,spool_unhealthy,certificate_expiry,webhook_failing,acme_failed"`
 	// About is what it happened to, such as the destination domain.
 	About string `json:"about"`
 	// Key is the same for all events of one cause; of each key at most one alert is not resolved.

@@ -116,4 +116,6 @@ type Settings struct {
 
 	PublicWeb  PublicWebSettings
 	Management ManagementSettings
+
+	ACME ACMESettings
 }
