@@ -13,6 +13,7 @@ import (
 
 	"postern/domain"
 	"postern/domain/account"
+	"postern/domain/acme"
 )
 
 // Server answers XML-RPC calls over HTTP. It is safe for concurrent use.
@@ -36,6 +37,7 @@ type Services struct {
 	CertificateWriter CertificateWriter
 	AuditLog          AuditLog
 	Challenges        Challenges
+	Orders            acme.Orders
 }
 
 // NewServer returns a server on the services. It is to be mounted at /RPC2 and
@@ -54,7 +56,7 @@ func NewServer(services Services, logger *slog.Logger, now func() time.Time) *Se
 		gatewayMethods{services.Version, services.Configuration}.table(),
 		certificateMethods{services.CertificateReader, services.CertificateWriter}.table(),
 		tlsMethods{services.Configuration}.table(),
-		acmeMethods{services.Challenges}.table(),
+		acmeMethods{services.Challenges, services.Orders}.table(),
 	)
 	return s
 }

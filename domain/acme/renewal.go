@@ -5,6 +5,7 @@ import (
 	"slices"
 	"time"
 
+	"postern/domain/job"
 	"postern/domain/policy"
 )
 
@@ -83,4 +84,20 @@ func LifetimeWindow(notBefore, notAfter time.Time) Window {
 	lifetime := notAfter.Sub(notBefore)
 	end := notBefore.Add(lifetime / 3 * 2)
 	return Window{Start: end.Add(-lifetime / 20), End: end}
+}
+
+// JobKind is the kind of jobs that are orders.
+const JobKind = "acme_order"
+
+// Issued is what an order came to: the result of its job.
+type Issued struct {
+	CertificateID string   `json:"certificate_id"`
+	Directory     string   `json:"directory"`
+	Names         []string `json:"names"`
+}
+
+// Orders begins orders.
+type Orders interface {
+	// Order begins one as a job. While another is under way it is domain.Conflict.
+	Order(ctx context.Context, author string) (job.Job, error)
 }
