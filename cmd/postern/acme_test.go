@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/kolo/xmlrpc"
+
 	"postern/domain/acme"
 	"postern/domain/certificate"
 )
@@ -165,5 +167,25 @@ func TestACMEHandshakeWithoutAChallengeFails(t *testing.T) {
 	defer conn.Close()
 	if got := conn.ConnectionState().NegotiatedProtocol; got != "http/1.1" {
 		t.Errorf("protocol %q", got)
+	}
+}
+
+// B48: a script begins an order by XML-RPC.
+func TestACMEOrderByXMLRPC(t *testing.T) {
+	g, _ := acmeGateway(t, "http-01")
+	client, err := xmlrpc.NewClient("http://admin:"+g.token+"@"+g.APIAddr()+"/RPC2", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = client.Close() }()
+	var begun struct {
+		Job string `xmlrpc:"job"`
+	}
+	if err := client.Call("acme.request", nil, &begun); err != nil {
+		t.Fatal(err)
+	}
+	done := decode[orderJob](t, g.must("GET", "/jobs/"+begun.Job+"?wait=30s", ""))
+	if list := g.must("GET", "/acme/orders", ""); done.State != "succeeded" || !strings.Contains(string(list.body), begun.Job) {
+		t.Errorf("order %+v, listed %s", done, list.body)
 	}
 }

@@ -187,7 +187,9 @@ func (a *acmeAuthority) authorization(name string) map[string]any {
 	}
 }
 
-func tokenOf(name string) string { return base64.RawURLEncoding.EncodeToString([]byte("token " + name)) }
+func tokenOf(name string) string {
+	return base64.RawURLEncoding.EncodeToString([]byte("token " + name))
+}
 
 func (a *acmeAuthority) prove(name string) {
 	err := a.ask(name, tokenOf(name))
