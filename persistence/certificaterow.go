@@ -9,7 +9,7 @@ import (
 )
 
 // certificateRow is the stored form of a certificate: lists are JSON arrays,
-// the chain is PEM text.
+// chain and request are PEM text.
 type certificateRow struct {
 	ID           string `gorm:"primaryKey"`
 	Label        string
@@ -31,6 +31,10 @@ type certificateRow struct {
 	Activation   int64
 	ActivatedAt  *int64
 	ActivatedBy  string
+	Request      string
+	StagedAt     *int64
+	StagedBy     string
+	StagedForce  bool
 }
 
 func (certificateRow) TableName() string { return "certificates" }
@@ -50,10 +54,13 @@ func certificateRowOf(c certificate.Certificate) (certificateRow, error) {
 		NotBefore: micros(c.NotBefore), NotAfter: micros(c.NotAfter), KeyType: string(c.KeyType),
 		Fingerprint: c.Fingerprint, Chain: c.PEM(), Insecure: c.Insecure, Warnings: string(warnings),
 		CreatedAt: micros(c.CreatedAt), CreatedBy: c.CreatedBy,
-		Activation: c.Activation, ActivatedBy: c.ActivatedBy,
+		Activation: c.Activation, ActivatedBy: c.ActivatedBy, Request: c.RequestPEM(),
 	}
 	if c.Activation != 0 {
 		row.ActivatedAt = new(micros(c.ActivatedAt))
+	}
+	if s := c.Staged; s != nil {
+		row.StagedAt, row.StagedBy, row.StagedForce = new(micros(s.At)), s.By, s.Force
 	}
 	return row, nil
 }
@@ -78,6 +85,12 @@ func (r certificateRow) certificate() (certificate.Certificate, error) {
 		return c, fmt.Errorf("read the warnings of certificate %q: %w", r.ID, err)
 	}
 	c.Chain = derBlocks(r.Chain)
+	if blocks := derBlocks(r.Request); len(blocks) > 0 {
+		c.Request = blocks[0]
+	}
+	if r.StagedAt != nil {
+		c.Staged = &certificate.Staged{At: moment(*r.StagedAt), By: r.StagedBy, Force: r.StagedForce}
+	}
 	return c, nil
 }
 

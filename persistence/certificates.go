@@ -20,6 +20,7 @@ type CertificateStore struct {
 
 var (
 	_ certificate.Store     = (*CertificateStore)(nil)
+	_ certificate.Editor    = (*CertificateStore)(nil)
 	_ certificate.KeyReader = (*CertificateStore)(nil)
 )
 
@@ -98,6 +99,9 @@ func (s *CertificateStore) List(ctx context.Context, q certificate.Query) ([]cer
 		if q.State != "" {
 			query = query.Where("state = ?", string(q.State))
 		}
+		if q.Staged {
+			query = query.Where("staged_at IS NOT NULL")
+		}
 		return query.Find(&rows).Error
 	})
 	if err != nil {
@@ -131,6 +135,7 @@ func (s *CertificateStore) Activate(ctx context.Context, id string, act certific
 			"activation":   last + 1,
 			"activated_at": micros(act.At),
 			"activated_by": act.Author,
+			"staged_at":    nil, // what was to come has come
 		}).Error; err != nil {
 			return err
 		}

@@ -42,8 +42,8 @@ type AuditEntry struct {
 	Count int64 `json:"count" validate:"required"`
 	// Revision is that of the configuration which the call made.
 	Revision int64 `json:"revision,omitempty"`
-	// Request is what was asked, without secrets.
-	Request json.RawMessage `json:"request,omitempty" swaggertype:"object"`
+	// Request is what was asked, without secrets: an object, unless the body was another value.
+	Request json.RawMessage `json:"request,omitempty" swaggertype:"object" extensions:"x-any-value"`
 	// Before is what the thing was, without secrets.
 	Before json.RawMessage `json:"before,omitempty" swaggertype:"object"`
 	// After is what it became, without secrets.
@@ -156,8 +156,16 @@ func showAuditEntry(e audit.Entry) AuditEntry {
 		Number: e.Number, At: e.At, Phase: e.Phase, Begun: e.Begun, Actor: e.Actor, SourceAddress: e.From,
 		Interface: e.Interface, RequestID: e.RequestID, Operation: e.Operation, Target: e.Target,
 		Status: e.Status, Count: e.Count, Revision: e.Revision,
-		Request: e.Request, Before: e.Before, After: e.After, Hash: hex.EncodeToString(e.Hash[:]),
+		Request: asked(e.Request), Before: e.Before, After: e.After, Hash: hex.EncodeToString(e.Hash[:]),
 	}
+}
+
+// asked leaves out a request that was null: nothing.
+func asked(request json.RawMessage) json.RawMessage {
+	if string(request) == "null" {
+		return nil
+	}
+	return request
 }
 
 // verifyAuditLog godoc

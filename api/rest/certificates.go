@@ -31,6 +31,22 @@ type CertificateWriter interface {
 	WaitApplied(ctx context.Context, activation int64) error
 }
 
+// CertificateFiles takes certificates in and gives them out in other forms.
+type CertificateFiles interface {
+	CreateRequest(ctx context.Context, author string, r certificate.SigningRequest) (certificate.Certificate, error)
+	InstallSigned(ctx context.Context, author, id, ifMatch string, signed certificate.SignedCertificate) (certificate.Certificate, error)
+	ImportPKCS12(ctx context.Context, author string, r certificate.PKCS12Import) (certificate.Certificate, error)
+	Export(ctx context.Context, author, id string, r certificate.ExportRequest) (certificate.Export, error)
+}
+
+// CertificateSchedule activates by other ways than at once and by id.
+type CertificateSchedule interface {
+	ForceActivate(ctx context.Context, author, id, ifMatch string) (certificate.Certificate, error)
+	Revert(ctx context.Context, author string, force bool) (certificate.Certificate, error)
+	Stage(ctx context.Context, author, id, ifMatch string, at time.Time, force bool) (certificate.Certificate, error)
+	Unstage(ctx context.Context, author, id, ifMatch string) (certificate.Certificate, error)
+}
+
 // Certificate is one certificate with its chain; its private key is never shown (B41, B45).
 type Certificate struct {
 	// ID names the certificate; ids sort by age.
@@ -38,9 +54,9 @@ type Certificate struct {
 	// Label is an administrator's own words.
 	Label string `json:"label,omitempty"`
 	// Source says where the certificate comes from.
-	Source certificate.Source `json:"source" validate:"required" swaggertype:"string" enums:"self_signed,demonstration,imported"`
-	// State says whether it is the active one, of which there is at most one.
-	State certificate.State `json:"state" validate:"required" swaggertype:"string" enums:"inactive,active"`
+	Source certificate.Source `json:"source" validate:"required" swaggertype:"string" enums:"self_signed,demonstration,imported,csr,digital_id"`
+	// State says whether it is the active one, of which there is at most one. A pending one has a key and a request, and waits for the certificate that an authority makes of it.
+	State certificate.State `json:"state" validate:"required" swaggertype:"string" enums:"pending,inactive,active"`
 	// Subject is the common name.
 	Subject string `json:"subject,omitempty"`
 	// Names are the DNS names and IP addresses that it is good for.
@@ -49,15 +65,15 @@ type Certificate struct {
 	Issuer string `json:"issuer"`
 	// SerialNumber in hexadecimal.
 	SerialNumber string `json:"serial_number"`
-	// NotBefore is when its validity begins.
-	NotBefore time.Time `json:"not_before" validate:"required" format:"date-time"`
-	// NotAfter is when its validity ends.
-	NotAfter time.Time `json:"not_after" validate:"required" format:"date-time"`
+	// NotBefore is when its validity begins; absent while it is pending.
+	NotBefore *time.Time `json:"not_before,omitempty" format:"date-time"`
+	// NotAfter is when its validity ends; absent while it is pending.
+	NotAfter *time.Time `json:"not_after,omitempty" format:"date-time"`
 	// KeyType is algorithm and size of the key.
 	KeyType certificate.KeyType `json:"key_type" validate:"required" swaggertype:"string"`
 	// Fingerprint is the SHA-256 of the certificate in hexadecimal.
 	Fingerprint string `json:"fingerprint_sha256" validate:"required"`
-	// PEM is the chain, the certificate first.
+	// PEM is the chain, the certificate first; empty while it is pending.
 	PEM string `json:"pem" validate:"required"`
 	// Insecure marks the demonstration certificate, which proves nothing (B52).
 	Insecure bool `json:"insecure"`
@@ -73,6 +89,18 @@ type Certificate struct {
 	ActivatedAt *time.Time `json:"activated_at,omitempty" format:"date-time"`
 	// ActivatedBy is who did.
 	ActivatedBy string `json:"activated_by,omitempty"`
+	// StagedActivation is the activation that is to come.
+	StagedActivation *StagedActivation `json:"staged_activation,omitempty"`
+}
+
+// StagedActivation is an activation at a time to come.
+type StagedActivation struct {
+	// ActivateAt is when it takes place.
+	ActivateAt time.Time `json:"activate_at" validate:"required" format:"date-time"`
+	// By is who asked for it.
+	By string `json:"by"`
+	// Force goes ahead even where published TLSA records do not match (B54).
+	Force bool `json:"force"`
 }
 
 // SelfSignedRequest asks for a self-signed certificate (B42).
@@ -99,10 +127,12 @@ type CertificateImport struct {
 	Label string `json:"label,omitempty"`
 	// Certificate is PEM text.
 	Certificate string `json:"certificate" validate:"required"`
-	// PrivateKey is PEM text: PKCS #8, PKCS #1 or SEC 1, not encrypted.
+	// PrivateKey is PEM text: PKCS #8, PKCS #1 or SEC 1; PKCS #8 also encrypted.
 	PrivateKey string `json:"private_key,omitempty"`
 	// Chain is PEM text of intermediate certificates.
 	Chain []string `json:"chain,omitempty"`
+	// Password of the private key, where it is encrypted.
+	Password string `json:"password,omitempty" maxLength:"1024"`
 }
 
 func (a *API) certificatesOperations() []operation {
@@ -114,7 +144,7 @@ func (a *API) certificatesOperations() []operation {
 		{http.MethodGet, list + "/active", "getActiveCertificate", account.RoleViewer, nil, a.getActiveCertificate},
 		{http.MethodGet, one, "getCertificate", account.RoleViewer, nil, a.getCertificate},
 		{http.MethodDelete, one, "deleteCertificate", account.RoleCertificateManager, nil, a.deleteCertificate},
-		{http.MethodPost, one + "/activate", "activateCertificate", account.RoleCertificateManager, writeQuery, a.activateCertificate},
+		{http.MethodPost, one + "/activate", "activateCertificate", account.RoleCertificateManager, activateQuery, a.activateCertificate},
 	}
 }
 
@@ -149,7 +179,6 @@ func showCertificate(c certificate.Certificate) Certificate {
 	shown := Certificate{
 		ID: c.ID, Label: c.Label, Source: c.Source, State: c.State,
 		Subject: c.Subject, Names: orEmpty(c.Names), Issuer: c.Issuer, SerialNumber: c.SerialNumber,
-		NotBefore: c.NotBefore, NotAfter: c.NotAfter,
 		KeyType: c.KeyType, Fingerprint: c.Fingerprint, PEM: c.PEM(),
 		Insecure: c.Insecure, Warnings: orEmpty(c.Warnings),
 		CreatedAt: c.CreatedAt, CreatedBy: c.CreatedBy,
@@ -157,6 +186,12 @@ func showCertificate(c certificate.Certificate) Certificate {
 	}
 	if c.Activation > 0 {
 		shown.ActivatedAt = &c.ActivatedAt
+	}
+	if len(c.Chain) > 0 {
+		shown.NotBefore, shown.NotAfter = &c.NotBefore, &c.NotAfter
+	}
+	if s := c.Staged; s != nil {
+		shown.StagedActivation = &StagedActivation{ActivateAt: s.At, By: s.By, Force: s.Force}
 	}
 	return shown
 }
@@ -253,13 +288,15 @@ func replyCertificate(c echo.Context, status int, shown certificate.Certificate)
 // activateCertificate godoc
 //
 //	@Summary		Make a certificate the active one
-//	@Description	It serves every endpoint without a certificate of its own from the next handshake on; no session is closed. Committed at once, outside any draft (B41).
+//	@Description	It serves every endpoint without a certificate of its own from the next handshake on; no session is closed. Committed at once, outside any draft (B41). Where TLSA records under DNSSEC are published for a listener and none matches the certificate, the activation is refused (B54).
 //	@ID				activateCertificate
 //	@Tags			Certificates
-//	@Param			id	path		string	true	"Id of the certificate"
-//	@Success		200	{object}	Certificate
-//	@Failure		404	{object}	Problem
-//	@Failure		422	{object}	Problem
+//	@Param			id		path		string	true	"Id of the certificate"
+//	@Param			force	query		boolean	false	"Go ahead even where published TLSA records do not match"
+//	@Success		200		{object}	Certificate
+//	@Failure		404		{object}	Problem
+//	@Failure		409		{object}	Problem
+//	@Failure		422		{object}	Problem
 //	@Router			/certificates/{id}/activate [post]
 //	@x-shape		"activate"
 //	@x-role			"certificate_manager"
@@ -272,13 +309,26 @@ func (a *API) activateCertificate(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	ctx := c.Request().Context()
-	active, err := a.certificateWriter.Activate(ctx, principalOf(c).Name, c.Param("id"), ifMatch)
+	force, err := boolParam(c, "force")
 	if err != nil {
 		return err
 	}
+	activate := a.certificateWriter.Activate
+	if force {
+		activate = a.certificateSchedule.ForceActivate
+	}
+	active, err := activate(c.Request().Context(), principalOf(c).Name, c.Param("id"), ifMatch)
+	if err != nil {
+		return err
+	}
+	return a.replyActivated(c, active, wait)
+}
+
+// replyActivated waits for the activation as long as the caller wants, and says
+// how far it came.
+func (a *API) replyActivated(c echo.Context, active certificate.Certificate, wait time.Duration) error {
 	if wait > 0 {
-		waiting, cancel := context.WithTimeout(ctx, wait)
+		waiting, cancel := waitContext(c, wait)
 		defer cancel()
 		// Not applied in time is no failure: the header says how far it came.
 		_ = a.certificateWriter.WaitApplied(waiting, active.Activation)

@@ -55,7 +55,7 @@ func TestBadImports(t *testing.T) {
 		t.Errorf("faults: %s", faults)
 	}
 	f.call("POST", path, `{}`).want(http.StatusUnprocessableEntity)
-	f.call("POST", path, `{"certificate":"x","password":"y"}`).want(http.StatusBadRequest)
+	f.call("POST", path, `{"certificate":"x","passphrase":"y"}`).want(http.StatusBadRequest)
 	if strings.Contains(f.log.String(), "c2VjcmV0") {
 		t.Error("the key is in the log")
 	}

@@ -54,6 +54,8 @@
 //	@tag.description	What became of TLS over time.
 //	@tag.name		Certificates
 //	@tag.description	The digital identity of the gateway.
+//	@tag.name		ACME
+//	@tag.description	Certificates by themselves (RFC 8555).
 //	@tag.name		Accounts
 //	@tag.description	Who may call, and by which credentials.
 //	@tag.name		Alerts

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"regexp"
 	"slices"
@@ -71,21 +72,81 @@ func queryOf(o *openapi3.Operation) string {
 func TestEveryOperationIsDescribed(t *testing.T) {
 	for path, item := range document(t).Paths.Map() {
 		for method, o := range item.Operations() {
-			if o.OperationID == "" || o.Summary == "" || len(o.Tags) == 0 {
-				t.Errorf("%s %s lacks an operationId, a summary or a tag", method, path)
+			if o.OperationID == "" || o.Summary == "" || len(o.Tags) == 0 || o.Extensions["x-role"] == nil {
+				t.Errorf("%s %s lacks an operationId, a summary, a tag or a role", method, path)
 			}
-			for _, status := range []string{"400", "401", "403", "429", "500"} {
+			for _, status := range refusalsOf(method, path, o) {
 				if o.Responses.Value(status) == nil {
 					t.Errorf("%s %s does not document %s", method, path, status)
 				}
 			}
-			for status, response := range o.Responses.Map() {
-				for mediaType, media := range response.Value.Content {
-					if strings.HasPrefix(status, "2") && media.Example == nil {
-						t.Errorf("%s %s %s %s has no example", method, path, status, mediaType)
-					}
+		}
+	}
+}
+
+// refusalsOf are the statuses that an operation must know: those of all, and those
+// that follow from what it takes.
+func refusalsOf(method, path string, o *openapi3.Operation) []string {
+	statuses := []string{"400", "401", "403", "406", "429", "500", "503"}
+	if strings.Contains(path, "{") && method != http.MethodPut { // what is put may be new
+		statuses = append(statuses, "404")
+	}
+	if o.RequestBody != nil {
+		statuses = append(statuses, "408", "413", "415", "422")
+	}
+	for _, p := range o.Parameters {
+		if p.Value.Name == "If-Match" {
+			statuses = append(statuses, "412")
+		}
+	}
+	return statuses
+}
+
+// Every body has an example, which its own schema allows.
+func TestEveryBodyHasAnExample(t *testing.T) {
+	check := func(what, mediaType string, media *openapi3.MediaType, asked openapi3.SchemaValidationOption) {
+		if media.Example == nil {
+			t.Errorf("%s %s has no example", what, mediaType)
+			return
+		}
+		if strings.HasSuffix(mediaType, "json") {
+			if err := media.Schema.Value.VisitJSON(media.Example, asked, openapi3.MultiErrors()); err != nil {
+				t.Errorf("the example of %s %s: %v", what, mediaType, err)
+			}
+		}
+	}
+	for _, item := range document(t).Paths.Map() {
+		for _, o := range item.Operations() {
+			if o.RequestBody != nil {
+				for mediaType, media := range o.RequestBody.Value.Content {
+					check("the request of "+o.OperationID, mediaType, media, openapi3.VisitAsRequest())
 				}
 			}
+			for status, response := range o.Responses.Map() {
+				for mediaType, media := range response.Value.Content {
+					check("reply "+status+" of "+o.OperationID, mediaType, media, openapi3.VisitAsResponse())
+				}
+			}
+		}
+	}
+}
+
+// The examples of refusals are those that the gateway answers with.
+func TestExamplesOfProblemsAreOurs(t *testing.T) {
+	ours := map[string]problemType{}
+	for _, sort := range allProblemTypes() {
+		ours[problemPath+sort.name] = sort
+	}
+	for name, response := range document(t).Components.Responses {
+		media := response.Value.Content.Get("application/problem+json")
+		if media == nil {
+			continue
+		}
+		example, _ := json.Marshal(media.Example)
+		problem, err := decodeStrict[Problem](example)
+		sort, ok := ours[problem.Type]
+		if err != nil || !ok || sort.status != problem.Status || sort.title != problem.Title || name != fmt.Sprint("Problem", sort.status) {
+			t.Errorf("%s: %s, %v", name, example, err)
 		}
 	}
 }

@@ -31,6 +31,7 @@ import (
 	"postern/domain/eventlog"
 	"postern/domain/idempotency"
 	"postern/domain/job"
+	"postern/domain/probe"
 )
 
 // fixture is the whole API over HTTP on a seeded configuration; every reply is
@@ -87,7 +88,10 @@ func (f *fixture) parts() Config {
 		Now: time.Now, Version: "test", Measure: f.measure,
 		Authenticator: tokens{}, Configuration: f.config, Revisions: f.config, Snapshot: f.config.Snapshot,
 		Changes: f.drafts, ChangeCommits: f.drafts, Preview: f.config.Preview,
-		Certificates: f.certs, CertificateWriter: f.certs,
+		Certificates: f.certs, CertificateWriter: f.certs, CertificateFiles: f.certs, CertificateSchedule: f.certs,
+		ProveCertificate: func(_ context.Context, c certificate.Certificate) []probe.ServedCertificate {
+			return []probe.ServedCertificate{{Endpoint: "listener inbound", Expected: true, Served: c.State == certificate.Active}}
+		},
 		Tokens: f.people, Administrators: f.people,
 		Messages: f.queue, MessageActor: f.queue, OneHourList: f.hosts, Alerts: f.alerts,
 		Sessions: newSessions(), ReportOnly: new(reportOnly), History: pastDay{},
@@ -258,7 +262,7 @@ func (m *memorySecrets) Get(_ context.Context, id string) (string, error) {
 func newCertificates() *certificate.Service {
 	store := &memoryCertificates{pairs: map[string]certificate.KeyPair{}}
 	return certificate.NewService(certificate.Dependencies{
-		Store: store, Keys: store, Bindings: store, Bus: new(event.Bus), Now: time.Now, NewID: store.newID,
+		Store: store, Editor: store, Keys: store, Bindings: store, Publications: store, Bus: new(event.Bus), Now: time.Now, NewID: store.newID,
 	})
 }
 
@@ -325,7 +329,9 @@ func (m *memoryCertificates) Activate(_ context.Context, id string, act certific
 	defer m.mu.Unlock()
 	m.activations++
 	for other, pair := range m.pairs {
-		pair.Certificate.State = certificate.Inactive
+		if pair.Certificate.State == certificate.Active {
+			pair.Certificate.State = certificate.Inactive
+		}
 		if other == id {
 			pair.Certificate.State = certificate.Active
 			pair.Certificate.Activation, pair.Certificate.ActivatedAt = m.activations, act.At
@@ -334,6 +340,44 @@ func (m *memoryCertificates) Activate(_ context.Context, id string, act certific
 		m.pairs[other] = pair
 	}
 	return m.pairs[id].Certificate, nil
+}
+
+func (m *memoryCertificates) Complete(_ context.Context, c certificate.Certificate, _ certificate.Act) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.pairs[c.ID] = certificate.KeyPair{Certificate: c, Key: m.pairs[c.ID].Key}
+	return nil
+}
+
+func (m *memoryCertificates) Stage(_ context.Context, id string, s *certificate.Staged, _ certificate.Act) (certificate.Certificate, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	pair := m.pairs[id]
+	pair.Certificate.Staged = s
+	m.pairs[id] = pair
+	return pair.Certificate, nil
+}
+
+func (m *memoryCertificates) Previous(context.Context) (found certificate.Certificate, _ error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for _, pair := range m.pairs {
+		if c := pair.Certificate; c.State != certificate.Active && c.Activation > found.Activation {
+			found = c
+		}
+	}
+	if found.ID == "" {
+		return found, domain.E(domain.NotFound, "no certificate was active before")
+	}
+	return found, nil
+}
+
+func (m *memoryCertificates) RecordExport(context.Context, certificate.Certificate, certificate.Act) error {
+	return nil
+}
+
+func (m *memoryCertificates) Publications(context.Context) ([]certificate.Publication, error) {
+	return nil, nil
 }
 
 func (m *memoryCertificates) Delete(_ context.Context, id string, _ certificate.Act) error {

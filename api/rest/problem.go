@@ -24,7 +24,7 @@ type Problem struct {
 	Status int `json:"status" example:"422"`
 	// Detail says what is wrong with this request.
 	Detail string `json:"detail,omitempty" example:"/port: must be from 0 to 65535"`
-	// Instance is the path of the request.
+	// Instance is the path of the request, escaped as it was sent.
 	Instance string `json:"instance,omitempty" example:"/api/v1/listeners/public"`
 	// RequestID finds the request in the log.
 	RequestID string `json:"request_id,omitempty" example:"6f1c9a52e0b34d7c8a1d2e3f40516273"`
@@ -38,6 +38,8 @@ type ProblemFault struct {
 	Pointer string `json:"pointer" example:"/port"`
 	// Message says what is wrong there and how to mend it.
 	Message string `json:"message" example:"must be from 0 to 65535"`
+	// Line of the request body, from 1, where it is read line by line; the pointer leads into the document of the line.
+	Line int `json:"line,omitempty" example:"17"`
 }
 
 // problemType is a sort of problem: what is the same in every reply of the sort.
@@ -132,7 +134,7 @@ func faultsOrField(e *domain.Error) domain.Faults {
 func problemFaults(faults domain.Faults) []ProblemFault {
 	list := make([]ProblemFault, len(faults))
 	for i, fault := range faults {
-		list[i] = ProblemFault{Pointer: fault.Pointer, Message: fault.Message}
+		list[i] = ProblemFault{Pointer: fault.Pointer, Message: fault.Message, Line: fault.Line}
 	}
 	return list
 }
@@ -151,7 +153,7 @@ func (a *API) fail(c echo.Context, err error) {
 	problem.Type = problemPath + sort.name
 	problem.Title, problem.Status = sort.title, sort.status
 	problem.Detail = shorten(problem.Detail, maxDetailOctets)
-	problem.Instance, problem.RequestID = c.Request().URL.Path, requestID(c)
+	problem.Instance, problem.RequestID = c.Request().URL.EscapedPath(), requestID(c)
 	a.logFailure(c, sort, err)
 	failureHeaders(c.Response().Header(), sort.status, err)
 	_ = replyRaw(c, sort.status, "application/problem+json", append(mustJSON(problem), '\n'))

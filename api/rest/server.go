@@ -10,6 +10,7 @@ import (
 	"github.com/labstack/echo/v4"
 
 	"postern/domain/acme"
+	"postern/domain/certificate"
 	"postern/domain/config"
 	"postern/domain/delivery"
 	"postern/domain/mailaddr"
@@ -48,23 +49,28 @@ type Config struct {
 	Snapshot          func() *config.Snapshot
 	Certificates      CertificateReader
 	CertificateWriter CertificateWriter
-	Tokens            Tokens
-	Administrators    Administrators
-	Messages          MessageReader
-	MessageActor      MessageActor
-	OneHourList       OneHourList
-	Destinations      Destinations
-	TLSReports        TLSReports
-	Secrets           config.Secrets
-	Alerts            Alerts
-	Challenges        Challenges
-	ACMEOrders        acme.Orders
-	ACMEState         ACMEState
-	Jobs              Jobs
-	Events            Events
-	Webhooks          WebhookDispatcher
-	Sessions          Sessions
-	ReportOnly        ReportOnly
+	CertificateFiles  CertificateFiles
+	// CertificateSchedule activates by other ways than at once and by id.
+	CertificateSchedule CertificateSchedule
+	// ProveCertificate connects to the own endpoints and tells what they serve.
+	ProveCertificate func(context.Context, certificate.Certificate) []probe.ServedCertificate
+	Tokens           Tokens
+	Administrators   Administrators
+	Messages         MessageReader
+	MessageActor     MessageActor
+	OneHourList      OneHourList
+	Destinations     Destinations
+	TLSReports       TLSReports
+	Secrets          config.Secrets
+	Alerts           Alerts
+	Challenges       Challenges
+	ACMEOrders       acme.Orders
+	ACMEState        ACMEState
+	Jobs             Jobs
+	Events           Events
+	Webhooks         WebhookDispatcher
+	Sessions         Sessions
+	ReportOnly       ReportOnly
 	// History is what drafts are tried on (B72).
 	History     whatif.History
 	AuditLog    AuditLog
@@ -85,6 +91,8 @@ type Config struct {
 	Verify func(context.Context, probe.Question) (probe.Verification, error)
 	// TestCoreProfile makes a live test (B32).
 	TestCoreProfile func(context.Context, policy.CoreProfile) (probe.Inspection, error)
+	// Problems are what does not serve and is no part of the configuration's own status; nil: none.
+	Problems func() []config.Problem
 	// NotReady returns the reasons why the gateway is not ready; none if it is.
 	NotReady func(context.Context) []string
 }
@@ -96,44 +104,48 @@ type API struct {
 	version string
 	started time.Time
 
-	auth              Authenticator
-	config            Configuration
-	revisions         Revisions
-	changes           Changes
-	changeCommits     ChangeCommits
-	preview           func(context.Context, config.Change) (config.Preview, error)
-	snapshot          func() *config.Snapshot
-	certificates      CertificateReader
-	certificateWriter CertificateWriter
-	tokens            Tokens
-	administrators    Administrators
-	messages          MessageReader
-	messageActor      MessageActor
-	oneHour           OneHourList
-	destinations      Destinations
-	reports           TLSReports
-	sessions          Sessions
-	reportOnly        ReportOnly
-	history           whatif.History
-	alerts            Alerts
-	challenges        Challenges
-	acmeOrders        acme.Orders
-	acmeState         ACMEState
-	jobs              Jobs
-	events            Events
-	streams           *streams
-	dispatcher        WebhookDispatcher
-	secrets           config.Secrets
-	audit             AuditLog
-	idempotency       Idempotency
-	cursorSecret      []byte
-	listenerStatus    func() []ListenerStatus
-	explainDomain     func(context.Context, *config.Snapshot, mailaddr.DomainName) probe.Destination
-	explainClient     func(context.Context, *config.Snapshot, string, netip.Addr) (probe.Client, error)
-	explainMessage    func(context.Context, *config.Snapshot, *delivery.Message) []probe.MessageGroup
-	verify            func(context.Context, probe.Question) (probe.Verification, error)
-	testCore          func(context.Context, policy.CoreProfile) (probe.Inspection, error)
-	notReady          func(context.Context) []string
+	auth                Authenticator
+	config              Configuration
+	revisions           Revisions
+	changes             Changes
+	changeCommits       ChangeCommits
+	preview             func(context.Context, config.Change) (config.Preview, error)
+	snapshot            func() *config.Snapshot
+	certificates        CertificateReader
+	certificateWriter   CertificateWriter
+	certificateFiles    CertificateFiles
+	certificateSchedule CertificateSchedule
+	prove               func(context.Context, certificate.Certificate) []probe.ServedCertificate
+	tokens              Tokens
+	administrators      Administrators
+	messages            MessageReader
+	messageActor        MessageActor
+	oneHour             OneHourList
+	destinations        Destinations
+	reports             TLSReports
+	sessions            Sessions
+	reportOnly          ReportOnly
+	history             whatif.History
+	alerts              Alerts
+	challenges          Challenges
+	acmeOrders          acme.Orders
+	acmeState           ACMEState
+	jobs                Jobs
+	events              Events
+	streams             *streams
+	dispatcher          WebhookDispatcher
+	secrets             config.Secrets
+	audit               AuditLog
+	idempotency         Idempotency
+	cursorSecret        []byte
+	listenerStatus      func() []ListenerStatus
+	explainDomain       func(context.Context, *config.Snapshot, mailaddr.DomainName) probe.Destination
+	explainClient       func(context.Context, *config.Snapshot, string, netip.Addr) (probe.Client, error)
+	explainMessage      func(context.Context, *config.Snapshot, *delivery.Message) []probe.MessageGroup
+	verify              func(context.Context, probe.Question) (probe.Verification, error)
+	testCore            func(context.Context, policy.CoreProfile) (probe.Inspection, error)
+	notReady            func(context.Context) []string
+	problems            func() []config.Problem
 
 	listeners            resource[Listener]
 	senderGroups         resource[SenderGroups]
@@ -161,6 +173,8 @@ type API struct {
 	managementSettings   resource[ManagementSettings]
 	acmeSettings         resource[ACMESettings]
 
+	bulkTurns chan struct{} // one for each table that is being written
+
 	measure    func(operation string, status int, took time.Duration)
 	rates      *rateLimiter
 	deprecated map[string]deprecation // by operationId
@@ -175,6 +189,7 @@ func New(c Config) *API {
 		auth: c.Authenticator, config: c.Configuration, revisions: c.Revisions, snapshot: c.Snapshot,
 		changes: c.Changes, changeCommits: c.ChangeCommits, preview: c.Preview,
 		certificates: c.Certificates, certificateWriter: c.CertificateWriter,
+		certificateFiles: c.CertificateFiles, certificateSchedule: c.CertificateSchedule, prove: c.ProveCertificate,
 		tokens: c.Tokens, administrators: c.Administrators,
 		messages: c.Messages, messageActor: c.MessageActor, oneHour: c.OneHourList, alerts: c.Alerts,
 		challenges: c.Challenges,
@@ -182,13 +197,14 @@ func New(c Config) *API {
 		destinations: c.Destinations, reports: c.TLSReports,
 		sessions: c.Sessions, reportOnly: c.ReportOnly, history: c.History,
 		listenerStatus: c.Listeners, explainDomain: c.ExplainDestination, explainClient: c.ExplainClient,
-		explainMessage: c.ExplainMessage, verify: c.Verify, notReady: c.NotReady,
+		explainMessage: c.ExplainMessage, verify: c.Verify, notReady: c.NotReady, problems: c.Problems,
 		audit: c.AuditLog, idempotency: c.Idempotency, cursorSecret: c.CursorSecret,
 		secrets: c.Secrets, testCore: c.TestCoreProfile,
 		jobs:   c.Jobs,
 		events: c.Events, streams: newStreams(), dispatcher: c.Webhooks,
 		measure: c.Measure, rates: newRateLimiter(c.Now), echo: echo.New(), deprecated: deprecations(),
 	}
+	a.bulkTurns = make(chan struct{}, maxBulkWrites)
 	a.makeResources()
 	a.echo.HTTPErrorHandler = func(err error, c echo.Context) { a.fail(c, err) }
 	a.echo.Use(a.observe)

@@ -131,10 +131,14 @@ func (c *typeChecker) value(n jsonNode, t reflect.Type, at string) {
 	}
 }
 
-// null is a value for pointers and for anything; in a patch it deletes.
+// null is a value where anything is, and in a patch it deletes. What is optional
+// is left out: the OpenAPI document knows no second way to say so.
 func (c *typeChecker) null(t reflect.Type, at string) {
-	nullable := t.Kind() == reflect.Pointer || t.Kind() == reflect.Interface
-	if !nullable && !c.patch {
+	switch {
+	case c.patch || t.Kind() == reflect.Interface:
+	case t.Kind() == reflect.Pointer:
+		c.faults.add(at, "must not be null: leave it out")
+	default:
 		c.faults.add(at, "must not be null")
 	}
 }

@@ -26,7 +26,7 @@ func (c *color) UnmarshalText(text []byte) error {
 
 type inner struct {
 	Port uint16 `json:"port"`
-	Deep *inner `json:"deep"`
+	Deep *inner `json:"deep,omitempty"`
 }
 
 type base struct {
@@ -41,7 +41,7 @@ type sample struct {
 	Small   int8              `json:"small"`
 	Share   float64           `json:"share"`
 	On      bool              `json:"on"`
-	Maybe   *bool             `json:"maybe"`
+	Maybe   *bool             `json:"maybe,omitempty"`
 	When    time.Time         `json:"when"`
 	Key     []byte            `json:"key"`
 	Items   []inner           `json:"items"`
@@ -53,7 +53,7 @@ type sample struct {
 }
 
 func TestDecodeStrictTakesEveryType(t *testing.T) {
-	body := `{"name":"n","role":"r","color":"red","number":-7,"small":-128,"share":1.5e3,"on":true,"maybe":null,
+	body := `{"name":"n","role":"r","color":"red","number":-7,"small":-128,"share":1.5e3,"on":true,
 		"when":"2026-11-25T08:00:00Z","key":"AQI=","items":[{"port":65535,"deep":{"port":1}}],"labels":{"x":"y"},
 		"any":[1,null],"raw":{"x":[1]},"a/b~c":"s"}`
 	got, err := decodeStrict[sample]([]byte(body))
@@ -112,6 +112,7 @@ func TestDecodeStrictFaults(t *testing.T) {
 		"not an object":   {`[]`, invalid, []string{"must be an object, not an array"}},
 		"null document":   {`null`, invalid, []string{"must not be null"}},
 		"required":        {`{}`, invalid, []string{"/name: is required"}},
+		"null pointer":    {`{"name":"n","maybe":null}`, invalid, []string{"/maybe: must not be null: leave it out"}},
 		"null string":     {`{"name":null}`, invalid, []string{"/name: must not be null"}},
 		"null list":       {`{"name":"n","items":null}`, invalid, []string{"/items: must not be null"}},
 		"wrong types": {

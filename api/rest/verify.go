@@ -20,12 +20,12 @@ type VerifyRequest struct {
 	Domain mailaddr.DomainName `json:"domain,omitempty" swaggertype:"string"`
 	// Host is the only one to test, a name or an IP address; absent: those that the domain's route or MX records name.
 	Host string `json:"host,omitempty" maxLength:"255"`
-	// Port of the host: 25, 587, or that of a next hop in the domain's route; 25 without one.
-	Port int `json:"port,omitempty" minimum:"1" maximum:"65535"`
+	// Port of the host: 25, 587, or that of a next hop in the domain's route; absent or 0: 25.
+	Port int `json:"port,omitempty" minimum:"0" maximum:"65535"`
 	// ServerProfile names the server profile whose URIs alone are tested (B32); it goes without host.
 	ServerProfile string `json:"server_profile,omitempty" maxLength:"64"`
-	// TimeoutSeconds bounds the test; 60 without a value.
-	TimeoutSeconds int `json:"timeout_seconds,omitempty" minimum:"1" maximum:"60"`
+	// TimeoutSeconds bounds the test; absent or 0: 60.
+	TimeoutSeconds int `json:"timeout_seconds,omitempty" minimum:"0" maximum:"60"`
 }
 
 // TLSVerification is what a live test found: the stages of a delivery, up to and not including MAIL, at every host.
@@ -169,12 +169,12 @@ func (r VerifyRequest) question() (probe.Question, error) {
 		faults.Add("/port", "goes with a host only")
 	}
 	if r.Port < 0 || r.Port > 65535 {
-		faults.Add("/port", "must be from 1 to 65535")
+		faults.Add("/port", "must be from 0 to 65535")
+	}
+	if r.TimeoutSeconds < 0 || r.TimeoutSeconds > int(probe.MaxVerifyTime/time.Second) {
+		faults.Add("/timeout_seconds", "must be from 0 to 60")
 	}
 	limit := time.Duration(r.TimeoutSeconds) * time.Second
-	if limit < 0 || limit > probe.MaxVerifyTime {
-		faults.Add("/timeout_seconds", "must be from 1 to 60")
-	}
 	return probe.Question{Domain: r.Domain, Host: r.Host, Port: r.Port, ServerProfile: r.ServerProfile, Limit: limit}, faults.Err()
 }
 

@@ -18,6 +18,7 @@ const (
 	typeBoolean paramType = "boolean"
 	typeArray   paramType = "array"
 	typeStrings paramType = "array of strings"
+	typeBase64  paramType = "base64"
 )
 
 // wire returns the type as introspection names it.
@@ -39,7 +40,7 @@ type param struct {
 
 // args are the arguments of a call, bound to the parameters of its method: every
 // required one is there, and each has the Go type of its parameter: string,
-// int64, bool, []any or []string.
+// int64, bool, []byte, []any or []string.
 type args map[string]any
 
 // arg returns an argument, the zero value where an optional one was left out.
@@ -126,6 +127,8 @@ func (p param) convert(value any, faults *domain.Faults) any {
 		_, ok = value.(int64)
 	case typeBoolean:
 		_, ok = value.(bool)
+	case typeBase64:
+		_, ok = value.([]byte)
 	case typeArray:
 		_, ok = value.([]any)
 	case typeStrings:

@@ -2,6 +2,7 @@ package xmlrpc
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"postern/domain/account"
@@ -27,9 +28,25 @@ type CertificateWriter interface {
 	Delete(ctx context.Context, author, id, ifMatch string) (certificate.Certificate, error)
 }
 
+// CertificateForcer activates without the look at published TLSA records (B54);
+// postern/domain/certificate implements it.
+type CertificateForcer interface {
+	ForceActivate(ctx context.Context, author, id, ifMatch string) (certificate.Certificate, error)
+}
+
+// CertificateFiles takes certificates in by other ways;
+// postern/domain/certificate implements it.
+type CertificateFiles interface {
+	CreateRequest(ctx context.Context, author string, r certificate.SigningRequest) (certificate.Certificate, error)
+	InstallSigned(ctx context.Context, author, id, ifMatch string, signed certificate.SignedCertificate) (certificate.Certificate, error)
+	ImportPKCS12(ctx context.Context, author string, r certificate.PKCS12Import) (certificate.Certificate, error)
+}
+
 type certificateMethods struct {
 	reader CertificateReader
 	writer CertificateWriter
+	forcer CertificateForcer
+	files  CertificateFiles
 }
 
 // Parameters that several methods have.
@@ -40,7 +57,7 @@ var (
 )
 
 func (c certificateMethods) table() []method {
-	return append(c.readingMethods(), c.writingMethods()...)
+	return slices.Concat(c.readingMethods(), c.writingMethods(), c.fileMethods())
 }
 
 func (c certificateMethods) readingMethods() []method {
@@ -101,6 +118,7 @@ func (c certificateMethods) writingMethods() []method {
 				{name: "private_key", typ: typeString, optional: true, help: "PEM text."},
 				{name: "chain", typ: typeStrings, optional: true, help: "PEM texts."},
 				labelParam,
+				{name: "password", typ: typeString, optional: true, help: "Of the private key, where it is encrypted."},
 			},
 			role:              account.RoleCertificateManager,
 			takesCertificates: true,
@@ -110,9 +128,12 @@ func (c certificateMethods) writingMethods() []method {
 			name:   "certificate.activate",
 			help:   "Makes a certificate the active one for the next handshake. Returns id, state, revision (the number of the activation) and applied: whether handshakes use it already.",
 			result: "struct",
-			params: []param{idParam, ifMatchParam},
-			role:   account.RoleCertificateManager,
-			call:   c.activate,
+			params: []param{
+				idParam, ifMatchParam,
+				{name: "force", typ: typeBoolean, optional: true, help: "Activate although published TLSA records do not match."},
+			},
+			role: account.RoleCertificateManager,
+			call: c.activate,
 		},
 		{
 			name:   "certificate.delete",
@@ -163,12 +184,17 @@ func (c certificateMethods) importPEM(ctx context.Context, in invocation) (any, 
 		Certificate: arg[string](in.args, "certificate"),
 		PrivateKey:  arg[string](in.args, "private_key"),
 		Chain:       arg[[]string](in.args, "chain"),
+		Password:    arg[string](in.args, "password"),
 	}))
 }
 
 // activate answers when the next handshake uses the certificate (B41).
 func (c certificateMethods) activate(ctx context.Context, in invocation) (any, error) {
-	entry, err := c.writer.Activate(ctx, in.principal.Name, arg[string](in.args, "id"), arg[string](in.args, "if_match"))
+	activate := c.writer.Activate
+	if arg[bool](in.args, "force") {
+		activate = c.forcer.ForceActivate
+	}
+	entry, err := activate(ctx, in.principal.Name, arg[string](in.args, "id"), arg[string](in.args, "if_match"))
 	if err != nil {
 		return nil, err
 	}
@@ -210,8 +236,6 @@ func certificateStruct(c certificate.Certificate) map[string]any {
 		"names":         c.Names,
 		"issuer":        c.Issuer,
 		"serial_number": c.SerialNumber,
-		"not_before":    c.NotBefore,
-		"not_after":     c.NotAfter,
 		"key_type":      string(c.KeyType),
 		"fingerprint":   c.Fingerprint,
 		"insecure":      c.Insecure,
@@ -222,7 +246,15 @@ func certificateStruct(c certificate.Certificate) map[string]any {
 		"activated_by":  c.ActivatedBy,
 		"etag":          c.ETag(),
 	}
+	addTime(members, "not_before", c.NotBefore)
+	addTime(members, "not_after", c.NotAfter)
 	addTime(members, "activated_at", c.ActivatedAt)
+	if c.Staged != nil {
+		members["activate_at"] = c.Staged.At
+	}
+	if csr := c.RequestPEM(); csr != "" {
+		members["csr"] = csr
+	}
 	return members
 }
 

@@ -35,9 +35,12 @@ type Services struct {
 	Configuration     Configuration
 	CertificateReader CertificateReader
 	CertificateWriter CertificateWriter
+	CertificateForcer CertificateForcer
+	CertificateFiles  CertificateFiles
 	AuditLog          AuditLog
 	Challenges        Challenges
 	Orders            acme.Orders
+	Reporter          Reporter
 }
 
 // NewServer returns a server on the services. It is to be mounted at /RPC2 and
@@ -54,9 +57,10 @@ func NewServer(services Services, logger *slog.Logger, now func() time.Time) *Se
 		s.systemMethods(),
 		s.sessionMethods(),
 		gatewayMethods{services.Version, services.Configuration}.table(),
-		certificateMethods{services.CertificateReader, services.CertificateWriter}.table(),
+		certificateMethods{services.CertificateReader, services.CertificateWriter, services.CertificateForcer, services.CertificateFiles}.table(),
 		tlsMethods{services.Configuration}.table(),
 		acmeMethods{services.Challenges, services.Orders}.table(),
+		alertMethods{services.Reporter}.table(),
 	)
 	return s
 }

@@ -19,7 +19,8 @@ func TestIntrospection(t *testing.T) {
 		"session.login", "session.logout", "gateway.version", "gateway.default_fqdn",
 		"certificate.list", "certificate.get", "certificate.active", "certificate.create_self_signed",
 		"certificate.import_pem", "certificate.activate", "certificate.delete",
-		"tls.get_settings", "tls.set_settings",
+		"certificate.create_csr", "certificate.install_signed", "certificate.import_pkcs12",
+		"tls.get_settings", "tls.set_settings", "alert.send",
 	} {
 		if !slices.Contains(names, want) {
 			t.Errorf("%v is not listed", want)
@@ -28,7 +29,7 @@ func TestIntrospection(t *testing.T) {
 	for _, name := range names {
 		for _, signature := range f.mustCall(t, "", "system.methodSignature", name).([]any) {
 			for _, typ := range signature.([]any) {
-				if !slices.Contains([]any{"int", "boolean", "string", "array", "struct"}, typ) {
+				if !slices.Contains([]any{"int", "boolean", "string", "base64", "array", "struct"}, typ) {
 					t.Errorf("%s: type %v", name, typ)
 				}
 			}

@@ -46,7 +46,7 @@ func (a *App) makeAlerts(ctx context.Context) error {
 	mailer := alertmail.NewMailer(outbound.Dependencies{
 		Snapshot: a.config.Snapshot, Resolver: a.resolver, Dialer: new(net.Dialer),
 		Trust:             a.trust.current.Load,
-		ClientCertificate: a.ring.ClientCertificate(""), LocalAddrs: localAddrs, Logger: logger, Now: time.Now,
+		ClientCertificate: a.clientCertificate, LocalAddrs: localAddrs, Logger: logger, Now: time.Now,
 	}, a.newMessageID)
 	a.alerts.dispatcher = alertmail.NewDispatcher(mailer, alertmail.NewWebhook(a.config.Snapshot, a.secrets, a.newCaller(), time.Now), logger, time.Now)
 	latest, err := a.database.Queue().LatestTLS(ctx, watch.MaxPartners)
@@ -62,6 +62,7 @@ func (a *App) makeAlerts(ctx context.Context) error {
 	a.alerts.conditions = watch.NewConditions(a.alerts.service, a.bus, logger,
 		watch.NotApplied(a.config.Status),
 		watch.Spool(func() error { return a.queue.Accepting() }),
+		watch.DigitalID(func() string { return a.digitalID.Problem() }),
 		watch.Expiry(a.certificatesInUse, time.Now),
 		watch.PlaintextShare(a.statistics.Totals, a.plaintextShare, time.Now))
 	return err
@@ -89,8 +90,8 @@ func (a *App) plaintextShare() policy.PlaintextShare {
 	return a.config.Snapshot().Settings.Alerts.PlaintextShare
 }
 
-// certificatesInUse returns the active certificate and those that are bound to
-// listeners.
+// certificatesInUse returns the active certificate and those that something is
+// bound to.
 func (a *App) certificatesInUse(ctx context.Context) ([]certificate.Certificate, error) {
 	active, err := a.certificates.Active(ctx)
 	if err != nil && domain.KindOf(err) != domain.NotFound {
@@ -101,12 +102,12 @@ func (a *App) certificatesInUse(ctx context.Context) ([]certificate.Certificate,
 		list = nil // none is active
 	}
 	seen := map[string]bool{"": true, active.ID: true}
-	for _, l := range a.config.Snapshot().Listeners() {
-		if seen[l.CertificateID] {
+	for _, id := range boundCertificates(a.config.Snapshot()) {
+		if seen[id] {
 			continue
 		}
-		seen[l.CertificateID] = true
-		bound, err := a.certificates.Get(ctx, l.CertificateID)
+		seen[id] = true
+		bound, err := a.certificates.Get(ctx, id)
 		if err != nil && domain.KindOf(err) != domain.NotFound {
 			return nil, err
 		}

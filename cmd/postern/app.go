@@ -35,6 +35,7 @@ import (
 	"postern/persistence"
 	"postern/smtp"
 	"postern/smtp/acme"
+	"postern/smtp/digitalid"
 	"postern/smtp/inbound"
 	"postern/smtp/keyring"
 	"postern/smtp/outbound"
@@ -76,6 +77,8 @@ type App struct {
 	drafts       *config.Drafts
 	certificates *certificate.Service
 	ring         *keyring.Ring
+	digitalID    *digitalid.Watcher
+	shownAsUs    string // the binding of the outbound client role that is in force
 	secrets      config.Secrets
 	trust        *trust
 	resolver     *resolver
@@ -167,7 +170,7 @@ func (a *App) makeConfiguration(ctx context.Context) error {
 	}
 	a.config = service
 	a.certificates = certificate.NewService(certificate.Dependencies{
-		Store: store, Keys: keys, Bindings: service, Bus: a.bus, Now: time.Now, NewID: newTimeOrderedID,
+		Store: store, Editor: store, Keys: keys, Bindings: service, Publications: publications{a}, Bus: a.bus, Now: time.Now, NewID: newTimeOrderedID,
 	})
 	if _, err := a.certificates.EnsureDemonstration(ctx, a.options.Seed.HostName.String()); err != nil {
 		return domain.Wrap(err, "make the demonstration certificate")
@@ -175,6 +178,7 @@ func (a *App) makeConfiguration(ctx context.Context) error {
 	if err := service.Seed(ctx, a.options.Seed); err != nil {
 		return err
 	}
+	a.makeDigitalID()
 	a.ring = keyring.New(keyring.Config{
 		Keys: keys, Bus: a.bus, Applied: a.certificates.ReportApplied, Log: a.logger, Now: time.Now,
 	})
@@ -205,10 +209,10 @@ func (a *App) makeOutbound(ctx context.Context) error {
 		Dialer:            new(net.Dialer),
 		Trust:             a.trust.current.Load,
 		Secrets:           a.secrets,
-		ClientCertificate: a.ring.ClientCertificate(""),
+		ClientCertificate: a.clientCertificate,
 		LocalAddrs:        localAddrs,
 		OneHour:           a.oneHour,
-		Observer:          outgoing{a.statistics, a.alerts.partners},
+		Observer:          outbound.NewMetrics(a.registry, outgoing{a.statistics, a.alerts.partners}),
 		Reports:           a.reportOnly,
 		Logger:            a.logger,
 		Now:               time.Now,
@@ -218,7 +222,7 @@ func (a *App) makeOutbound(ctx context.Context) error {
 	a.queue = queue.New(queue.Dependencies{
 		Store: stored, Archive: stored, Spooler: stored, Transport: a.deliverer, Snapshot: a.config.Snapshot,
 		Logger: a.logger.With("log", "mail"), Now: time.Now, NewID: a.newMessageID, Grace: a.options.Grace / 2,
-		Observers: []queue.Observer{a.alerts.deliveries, watch.NewBounces(a.events)},
+		Observers: []queue.Observer{a.alerts.deliveries, watch.NewBounces(a.events), queue.NewMetrics(a.registry)},
 	})
 	return nil
 }
@@ -267,6 +271,7 @@ func (a *App) follow(ctx context.Context, snapshot *config.Snapshot) []config.Pr
 		a.deliverer.CloseIdle() // what was verified under other anchors serves no longer
 		a.inspector.Forget()
 	}
+	a.followClientCertificate(snapshot)
 	return a.followWeb(ctx, snapshot)
 }
 
@@ -282,23 +287,25 @@ func (a *App) makeManagement(context.Context) error {
 		AuditLog: a.audit, Idempotency: a.repeats, CursorSecret: cursorSecret, Authenticator: a.gate,
 		Configuration: a.config, Revisions: a.config, Snapshot: a.config.Snapshot,
 		Changes: a.drafts, ChangeCommits: a.drafts, Preview: a.config.Preview,
-		Certificates: a.certificates, CertificateWriter: a.certificates,
-		Tokens: loggedTokens{a.accounts, a.events}, Administrators: a.accounts,
+		Certificates: a.certificates, CertificateWriter: a.certificates, CertificateFiles: a.certificates,
+		CertificateSchedule: a.certificates, ProveCertificate: a.proveCertificate,
+		Tokens: a.accounts, Administrators: a.accounts,
 		Messages: a.database.Queue(), MessageActor: loggedActor{a.queue, a.events}, OneHourList: oneHourView{a.oneHour},
 		Destinations: queue.NewDestinations(a.queue, a.database.Queue()), TLSReports: a.statistics,
 		Sessions: a.database.Queue(), ReportOnly: a.reportOnly, History: a.database.Queue(),
 		Secrets: a.secrets, TestCoreProfile: a.inspector.Test,
 		Listeners: a.listenerStatus, ExplainDestination: a.explainDestination, ExplainClient: a.explainClient,
 		ExplainMessage: a.explainMessage, Verify: outbound.NewVerifier(a.deliverer).Verify,
-		Measure: ops.NewRequestMeter(a.registry).Measure, NotReady: a.notReady, Alerts: a.alerts.service,
+		Measure: ops.NewRequestMeter(a.registry).Measure, NotReady: a.notReady, Problems: a.digitalIDProblems, Alerts: a.alerts.service,
 		Challenges: a.web.challenges, ACMEOrders: a.acme, ACMEState: a.database.ACME(),
 		Jobs: a.jobs, Events: a.events, Webhooks: a.webhooks,
 	})
 	calls := xmlrpc.NewServer(xmlrpc.Services{
 		AuditLog: a.audit, Version: version(), Authenticator: a.gate,
 		Configuration:     a.config,
-		CertificateReader: a.certificates, CertificateWriter: a.certificates,
+		CertificateReader: a.certificates, CertificateWriter: a.certificates, CertificateForcer: a.certificates, CertificateFiles: a.certificates,
 		Challenges: a.web.challenges, Orders: a.acme,
+		Reporter: a.alerts.service,
 	}, a.logger, time.Now)
 	a.registerMetrics()
 	mux := http.NewServeMux()
@@ -372,6 +379,8 @@ func (a *App) Start(ctx context.Context) {
 	a.engine.Start(ctx)
 	a.background.run(a.engine.Run)
 	a.startAlerts()
+	a.startCertificates()
+	a.background.run(a.digitalID.Run)
 	a.startAudit()
 	a.startControl(ctx)
 	a.onStop(a.engine.Stop)

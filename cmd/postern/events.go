@@ -6,7 +6,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"postern/domain/account"
 	"postern/domain/delivery"
 	"postern/domain/eventlog"
 	"postern/smtp/queue"
@@ -34,16 +33,16 @@ func (a *App) startEvents() {
 	states := watch.NewStates(a.events, a.bus, a.config.Status, func() error { return a.queue.Accepting() }, time.Now)
 	a.background.run(a.events.Run)
 	a.background.run(states.Run)
-	a.background.run(a.countEvents)
+	counts := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "postern_events_total", Help: "Events of the log, by type."}, []string{"type"})
+	a.registry.MustRegister(counts)
+	a.background.run(func(ctx context.Context) { a.countEvents(ctx, counts) })
 	a.background.run(a.webhooks.Run)
 	a.registry.MustRegister(counter("postern_events_dropped_total", "Events dropped because too many waited to be written.",
 		func() float64 { return float64(a.events.Dropped()) }))
 }
 
 // countEvents counts the events that become durable, until the context ends.
-func (a *App) countEvents(ctx context.Context) {
-	counts := prometheus.NewCounterVec(prometheus.CounterOpts{Name: "postern_events_total", Help: "Events of the log, by type."}, []string{"type"})
-	a.registry.MustRegister(counts)
+func (a *App) countEvents(ctx context.Context, counts *prometheus.CounterVec) {
 	q := eventlog.Query{After: a.events.Newest(), Limit: 500}
 	for a.events.Wait(ctx, q.After) == nil {
 		page, err := a.events.Read(ctx, q)
@@ -62,40 +61,6 @@ func (a *App) countEvents(ctx context.Context) {
 // time.
 func (a *App) flushEvents(ctx context.Context) error {
 	return a.events.Flush(context.WithoutCancel(ctx))
-}
-
-// loggedTokens makes and withdraws tokens, and writes events of it.
-type loggedTokens struct {
-	*account.Service
-	log *eventlog.Log
-}
-
-// CreateToken is [account.Service.CreateToken].
-func (l loggedTokens) CreateToken(ctx context.Context, by account.Principal, want account.TokenSpec) (string, account.Token, error) {
-	secret, t, err := l.Service.CreateToken(ctx, by, want)
-	if err == nil {
-		l.append(eventlog.TokenCreated, t)
-	}
-	return secret, t, err
-}
-
-// DeleteToken is [account.Service.DeleteToken].
-func (l loggedTokens) DeleteToken(ctx context.Context, id string) error {
-	t, err := l.Token(ctx, id)
-	if err != nil {
-		return err
-	}
-	if err := l.Service.DeleteToken(ctx, id); err != nil {
-		return err
-	}
-	l.append(eventlog.TokenDeleted, t)
-	return nil
-}
-
-func (l loggedTokens) append(what eventlog.Type, t account.Token) {
-	l.log.Append(eventlog.New(what, eventlog.Subject{Kind: "token", Key: t.ID}, time.Now(), map[string]any{
-		"name": t.Name, "role": t.Role, "created_by": t.CreatedBy,
-	}))
 }
 
 // loggedActor does what an administrator wants done to messages, and writes an

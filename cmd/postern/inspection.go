@@ -15,7 +15,7 @@ func (a *App) makeInspection(context.Context) error {
 		Dialer:            new(net.Dialer),
 		Secrets:           a.secrets,
 		Trust:             a.trust.current.Load,
-		ClientCertificate: a.ring.ClientCertificate(""),
+		ClientCertificate: a.clientCertificate,
 		Metrics:           scan.NewMetrics(a.registry),
 		Logger:            a.logger.With("log", "mail"),
 		Now:               time.Now,

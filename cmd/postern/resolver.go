@@ -58,6 +58,11 @@ func (r *resolver) LookupAddrs(ctx context.Context, name mailaddr.DomainName) (d
 	return r.current.Load().LookupAddrs(ctx, name)
 }
 
+// LookupTLSA returns the TLSA records of a TCP port of a host.
+func (r *resolver) LookupTLSA(ctx context.Context, port uint16, host mailaddr.DomainName) (dns.TLSAResult, error) {
+	return r.current.Load().LookupTLSA(ctx, port, host)
+}
+
 // ConfirmedNames returns the names of an address that lead back to it.
 func (r *resolver) ConfirmedNames(ctx context.Context, addr netip.Addr) ([]mailaddr.DomainName, error) {
 	return r.current.Load().ConfirmedNames(ctx, addr)

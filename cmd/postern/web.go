@@ -47,10 +47,10 @@ func (a *App) makeWeb(ctx context.Context) error {
 	return err
 }
 
-// followWeb brings the web endpoints of a snapshot into force. Certificates that it
-// binds are held before those of the snapshot before are let go.
+// followWeb brings the web endpoints of a snapshot into force. Certificates that they
+// and the outbound client role are bound to are held before those of the snapshot before are let go.
 func (a *App) followWeb(ctx context.Context, s *config.Snapshot) []config.Problem {
-	release, err := a.ring.Hold(ctx, bound(s.Settings.Management.CertificateID, s.Settings.PublicWeb.CertificateID)...)
+	release, err := a.ring.Hold(ctx, bound(s.Settings.Management.CertificateID, s.Settings.PublicWeb.CertificateID, s.Settings.Outbound.CertificateID)...)
 	if err != nil {
 		return []config.Problem{{Part: "web listeners", Detail: "a certificate cannot be opened: " + err.Error()}}
 	}

@@ -32,6 +32,8 @@ const (
 	SelfSigned    Source = "self_signed"   // made here on request (B42)
 	Demonstration Source = "demonstration" // made here at first start (B52)
 	Imported      Source = "imported"      // handed in with its key (B44)
+	Requested     Source = "csr"           // signed by an authority for a key made here (B43)
+	FromDigitalID Source = "digital_id"    // from the files in the data directory (B47)
 )
 
 // State says whether handshakes use a certificate.
@@ -39,6 +41,7 @@ type State string
 
 // The states.
 const (
+	Pending  State = "pending" // a key and a request: the signed certificate is not here yet (B43)
 	Inactive State = "inactive"
 	Active   State = "active"
 )
@@ -59,7 +62,12 @@ type Certificate struct {
 	NotAfter     time.Time
 	KeyType      KeyType
 	Fingerprint  string   // SHA-256 of the leaf's DER, lower-case hexadecimal
-	Chain        [][]byte // DER, leaf first
+	Chain        [][]byte // DER, leaf first; empty while pending
+
+	// Request is the certificate request (DER, RFC 2986) that the certificate was
+	// made from; nil unless the source is [Requested]. While the certificate is
+	// pending, subject, names and key type are those that were asked for.
+	Request []byte
 
 	// Insecure marks a certificate that proves nothing about who serves it:
 	// the demonstration certificate (B52).
@@ -75,6 +83,17 @@ type Certificate struct {
 	Activation  int64
 	ActivatedAt time.Time
 	ActivatedBy string
+
+	// Staged is the activation that is to come; nil: none.
+	Staged *Staged
+}
+
+// Staged is an activation at a time to come. It survives a restart: one whose
+// time has passed meanwhile takes place at the start.
+type Staged struct {
+	At    time.Time
+	By    string // who asked for it, and becomes the author of the activation
+	Force bool   // as for [Service.ForceActivate]
 }
 
 // ETag identifies the state of the entity for conditional requests (RFC 9110
@@ -85,6 +104,9 @@ func (c Certificate) ETag() string {
 	h.Write(fmt.Appendf(nil, "%q %q %q %d", c.ID, c.Label, c.State, c.Activation))
 	for _, der := range c.Chain {
 		h.Write(der)
+	}
+	if c.Staged != nil {
+		h.Write(fmt.Appendf(nil, "%d %t", c.Staged.At.UnixMicro(), c.Staged.Force))
 	}
 	return hex.EncodeToString(h.Sum(nil)[:16])
 }

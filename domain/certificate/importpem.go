@@ -15,12 +15,16 @@ import (
 // pointers in faults use the names in brackets and lead to the field that the
 // offending block came from.
 //
+// A key that is encrypted is opened with the password: PKCS#8 with PBES2, as
+// "openssl pkcs8 -topk8" and "openssl genpkey -aes256" write it (RFC 8018 §6.2).
+//
 // Any field may hold the private key, so the request prints as a placeholder.
 type ImportRequest struct {
 	Label       string   // [label] an administrator's own words; may be empty
 	Certificate string   // [certificate]
 	PrivateKey  string   // [private_key]
 	Chain       []string // [chain]
+	Password    string   // [password] of the private key; empty: it is not encrypted
 }
 
 // Format prints a placeholder for every verb and flag.
@@ -38,21 +42,35 @@ func (ImportRequest) LogValue() slog.Value { return slog.StringValue(redacted) }
 func (r ImportRequest) read(now time.Time) (KeyPair, error) {
 	var f domain.Faults
 	checkText(&f, "/label", r.Label, maxLabel)
-	b := r.blocks(&f)
+	if len(r.Password) > maxPasswordOctets {
+		f.Add("/password", "is longer than %d octets", maxPasswordOctets)
+	}
+	b := &bundle{password: r.Password}
+	b.readAll(&f, r)
 	if err := f.Err(); err != nil {
 		return KeyPair{}, err
 	}
-	leaf := b.leaf(&f)
-	chain, unused := orderChain(leaf, b.without(leaf), now)
-	warnings := judgeUnused(&f, chain, unused)
-	keyType := judgeChain(&f, chain, now)
-	if err := f.Err(); err != nil {
+	c, err := b.judge(&f, Imported, now)
+	if err != nil {
 		return KeyPair{}, err
 	}
-	c := describe(Imported, certificatesOf(chain), keyType)
 	c.Label = r.Label
-	c.Warnings = append(warnings, chainWarnings(chain)...)
 	return KeyPair{Certificate: c, Key: b.keys[0].PrivateKey}, nil
+}
+
+// judge describes the certificate of a complete bundle, or returns an
+// [domain.Invalid] error with everything that is wrong with it.
+func (b *bundle) judge(f *domain.Faults, source Source, now time.Time) (Certificate, error) {
+	leaf := b.leaf(f)
+	chain, unused := orderChain(leaf, b.without(leaf), now)
+	warnings := judgeUnused(f, chain, unused)
+	keyType := judgeChain(f, chain, now)
+	if err := f.Err(); err != nil {
+		return Certificate{}, err
+	}
+	c := describe(source, certificatesOf(chain), keyType)
+	c.Warnings = append(warnings, chainWarnings(chain)...)
+	return c, nil
 }
 
 // leaf returns the certificate that the private key belongs to. Where the key

@@ -15,11 +15,14 @@ type memory struct {
 	pairs       map[string]KeyPair
 	activations int64
 	bindings    map[string][]string
-	failure     error // returned by every call, if set
+	published   []Publication
+	exports     []string // who, and which certificate
+	failure     error    // returned by every call, if set
 }
 
 var (
 	_ Store     = (*memory)(nil)
+	_ Editor    = (*memory)(nil)
 	_ KeyReader = (*memory)(nil)
 	_ Bindings  = (*memory)(nil)
 )
@@ -76,7 +79,7 @@ func (m *memory) List(_ context.Context, q Query) ([]Certificate, error) {
 	defer m.mu.Unlock()
 	var list []Certificate
 	for id, pair := range m.pairs {
-		if id > q.After && (q.State == "" || q.State == pair.Certificate.State) {
+		if id > q.After && (q.State == "" || q.State == pair.Certificate.State) && (!q.Staged || pair.Certificate.Staged != nil) {
 			list = append(list, pair.Certificate)
 		}
 	}
@@ -97,7 +100,7 @@ func (m *memory) Activate(_ context.Context, id string, act Act) (Certificate, e
 	}
 	m.activations++
 	c := &pair.Certificate
-	c.State, c.Activation, c.ActivatedAt, c.ActivatedBy = Active, m.activations, act.At, act.Author
+	c.State, c.Activation, c.ActivatedAt, c.ActivatedBy, c.Staged = Active, m.activations, act.At, act.Author, nil
 	m.pairs[id] = pair
 	return *c, nil
 }
@@ -114,4 +117,49 @@ func (m *memory) Delete(_ context.Context, id string, _ Act) error {
 
 func (m *memory) Bindings(_ context.Context, id string) ([]string, error) {
 	return m.bindings[id], nil
+}
+
+func (m *memory) Complete(_ context.Context, c Certificate, _ Act) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	pair, err := m.get(c.ID)
+	if err != nil {
+		return err
+	}
+	m.pairs[c.ID] = KeyPair{c, pair.Key}
+	return nil
+}
+
+func (m *memory) Stage(_ context.Context, id string, s *Staged, _ Act) (Certificate, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	pair, err := m.get(id)
+	if err != nil {
+		return Certificate{}, err
+	}
+	pair.Certificate.Staged = s
+	m.pairs[id] = pair
+	return pair.Certificate, nil
+}
+
+func (m *memory) Previous(context.Context) (Certificate, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	var found Certificate
+	for _, pair := range m.pairs {
+		if c := pair.Certificate; c.State != Active && c.Activation > found.Activation {
+			found = c
+		}
+	}
+	if found.ID == "" {
+		return found, domain.E(domain.NotFound, "no certificate was active before")
+	}
+	return found, m.failure
+}
+
+func (m *memory) Publications(context.Context) ([]Publication, error) { return m.published, nil }
+
+func (m *memory) RecordExport(_ context.Context, c Certificate, act Act) error {
+	m.exports = append(m.exports, act.Author+" "+c.ID)
+	return m.failure
 }

@@ -5,6 +5,7 @@ import (
 	"crypto"
 	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -37,19 +38,19 @@ type bundle struct {
 	certificates []given
 	keys         []givenKey
 	count        int // PEM blocks seen
+	password     string
 }
 
-// blocks reads every field. The bundle has at least one certificate and
+// readAll reads every field. The bundle then has at least one certificate and
 // exactly one key unless there are faults.
-func (r ImportRequest) blocks(f *domain.Faults) *bundle {
-	b := &bundle{}
+func (b *bundle) readAll(f *domain.Faults, r ImportRequest) {
 	size := len(r.Certificate) + len(r.PrivateKey)
 	for _, text := range r.Chain {
 		size += len(text)
 	}
 	if size > maxImportBytes {
 		f.Add("", "the texts together are larger than %d bytes", maxImportBytes)
-		return b
+		return
 	}
 	b.read(f, "/certificate", r.Certificate)
 	b.read(f, "/private_key", r.PrivateKey)
@@ -59,7 +60,6 @@ func (r ImportRequest) blocks(f *domain.Faults) *bundle {
 	if len(*f) == 0 {
 		b.checkComplete(f)
 	}
-	return b
 }
 
 // checkComplete reports parts that are missing or too many.
@@ -135,12 +135,12 @@ func (b *bundle) addCertificate(f *domain.Faults, pointer string, der []byte) {
 }
 
 func (b *bundle) addKey(f *domain.Faults, pointer string, block *pem.Block) {
-	// RFC 1421 §4.6.1.1: DEK-Info and Proc-Type mark the older form.
-	if block.Type == "ENCRYPTED PRIVATE KEY" || len(block.Headers) > 0 {
-		f.Add(pointer, "the private key is encrypted with a password; decrypt it first (openssl pkey)")
+	der := b.openKey(f, pointer, block)
+	if der == nil {
 		return
 	}
-	key, ok := parseKey(block.Bytes)
+	defer clear(der)
+	key, ok := parseKey(der)
 	if !ok {
 		f.Add(pointer, "the private key cannot be read: it is no RSA or ECDSA key in PKCS#1, SEC 1 or PKCS#8 form")
 		return
@@ -151,6 +151,29 @@ func (b *bundle) addKey(f *domain.Faults, pointer string, block *pem.Block) {
 		}
 	}
 	b.keys = append(b.keys, givenKey{key, pointer})
+}
+
+// openKey returns the block's key in clear, nil with a fault.
+func (b *bundle) openKey(f *domain.Faults, pointer string, block *pem.Block) []byte {
+	switch {
+	case len(block.Headers) > 0:
+		// RFC 1421 §4.6.1.1: DEK-Info and Proc-Type mark the older form. Its key is
+		// derived by one round of MD5, and nothing tells a wrong password.
+		f.Add(pointer, "the private key is encrypted in the old form of OpenSSL; convert it first: openssl pkcs8 -topk8 -in old.pem -out new.pem")
+	case block.Type != "ENCRYPTED PRIVATE KEY":
+		return block.Bytes
+	case b.password == "":
+		f.Add(pointer, "the private key is encrypted: its password must be given, or the key decrypted first (openssl pkey)")
+	default:
+		der, err := openPKCS8(block.Bytes, b.password)
+		if errors.Is(err, errWrongPassword) {
+			f.Add("/password", "%s", err)
+		} else if err != nil {
+			f.Add(pointer, "%s", err)
+		}
+		return der
+	}
+	return nil
 }
 
 // parseKey reads a key by its content, because labels are often wrong. Errors

@@ -16,6 +16,8 @@ type Query struct {
 	After string // the last id of the page before; empty for the first page
 	Limit int    // at most so many; the service bounds it
 	State State  // only this state; empty for all
+	// Staged selects those with an activation to come.
+	Staged bool
 }
 
 // Store keeps certificates. Implementations are safe for concurrent use and
@@ -33,6 +35,22 @@ type Store interface {
 	// [domain.Conflict] in the same transaction, whatever the caller checked
 	// before (B46).
 	Delete(ctx context.Context, id string, act Act) error
+}
+
+// Editor changes certificates that are stored. Implementations are safe for
+// concurrent use and report a missing id as [domain.NotFound].
+type Editor interface {
+	// Complete puts the signed certificate into the place of the pending one with
+	// its id; the key stays. Where it is not pending any more: [domain.Conflict].
+	Complete(ctx context.Context, c Certificate, act Act) error
+	// Stage notes the activation to come, nil for none, and returns the
+	// certificate as it now is.
+	Stage(ctx context.Context, id string, s *Staged, act Act) (Certificate, error)
+	// Previous returns the certificate, of those that are still here, that was
+	// active last before the active one; [domain.NotFound] where there is none.
+	Previous(ctx context.Context) (Certificate, error)
+	// RecordExport notes durably that the private key is about to leave (B45).
+	RecordExport(ctx context.Context, c Certificate, act Act) error
 }
 
 // KeyReader opens sealed keys. A missing certificate is [domain.NotFound].

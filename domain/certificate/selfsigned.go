@@ -85,10 +85,18 @@ func (r SelfSignedRequest) issue(now time.Time) (KeyPair, error) {
 
 // template checks the request and lays it out as X.509.
 func (r SelfSignedRequest) template(now time.Time) (*x509.Certificate, error) {
-	var f domain.Faults
-	t := &x509.Certificate{
-		NotBefore:   now.Add(-backdate), // for peers whose clock is late
-		NotAfter:    now.AddDate(0, 0, r.validDays()),
+	t, f := r.lay()
+	t.NotBefore = now.Add(-backdate) // for peers whose clock is late
+	t.NotAfter = now.AddDate(0, 0, r.validDays())
+	if r.ValidDays < 0 || r.ValidDays > maxValidDays {
+		f.Add("/valid_days", "must be between 1 and %d", maxValidDays)
+	}
+	return t, f.Err()
+}
+
+// lay lays out all but the validity, and returns what is wrong with it.
+func (r SelfSignedRequest) lay() (t *x509.Certificate, f domain.Faults) {
+	t = &x509.Certificate{
 		KeyUsage:    x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
 		// A certificate, not an authority: whoever pins it trusts it alone.
@@ -97,13 +105,10 @@ func (r SelfSignedRequest) template(now time.Time) (*x509.Certificate, error) {
 	if !slices.Contains([]KeyType{ECDSAP256, ECDSAP384, RSA2048, RSA3072, RSA4096}, r.keyType()) {
 		f.Add("/key_type", "must be one of %s, %s, %s, %s, %s", ECDSAP256, ECDSAP384, RSA2048, RSA3072, RSA4096)
 	}
-	if r.ValidDays < 0 || r.ValidDays > maxValidDays {
-		f.Add("/valid_days", "must be between 1 and %d", maxValidDays)
-	}
 	checkText(&f, "/label", r.Label, maxLabel)
 	r.nameSubject(&f, t)
 	r.nameHosts(&f, t)
-	return t, f.Err()
+	return t, f
 }
 
 // nameSubject fills in the distinguished name.

@@ -22,10 +22,13 @@ const systemAuthor = "system"
 // Dependencies is what a [Service] is built on. All fields are required.
 type Dependencies struct {
 	Store    Store
+	Editor   Editor
 	Keys     KeyReader
 	Bindings Bindings
-	Bus      *event.Bus
-	Now      func() time.Time
+	// Publications are asked before each activation that is not forced.
+	Publications Publications
+	Bus          *event.Bus
+	Now          func() time.Time
 	// NewID returns a text id that sorts after all ids it returned before.
 	NewID func() string
 }
@@ -34,19 +37,25 @@ type Dependencies struct {
 // XML-RPC, command line) calls it; nothing is decided elsewhere.
 type Service struct {
 	Checker
-	bindings Bindings
-	bus      *event.Bus
-	newID    func() string
-	applied  event.Mark
+	editor       Editor
+	bindings     Bindings
+	publications Publications
+	bus          *event.Bus
+	newID        func() string
+	applied      event.Mark
+	decrypting   chan struct{} // holds the one PKCS#12 file that is being decrypted
 }
 
 // NewService returns a service on its dependencies.
 func NewService(d Dependencies) *Service {
 	return &Service{
-		Checker:  NewChecker(d.Store, d.Keys, d.Now),
-		bindings: d.Bindings,
-		bus:      d.Bus,
-		newID:    d.NewID,
+		Checker:      NewChecker(d.Store, d.Keys, d.Now),
+		editor:       d.Editor,
+		bindings:     d.Bindings,
+		publications: d.Publications,
+		decrypting:   make(chan struct{}, 1),
+		bus:          d.Bus,
+		newID:        d.NewID,
 	}
 }
 
@@ -94,8 +103,13 @@ func (s *Service) Get(ctx context.Context, id string) (Certificate, error) {
 // reply carries the activation number to give to [Service.WaitApplied].
 //
 // ifMatch is the ETag that the caller has seen, or empty or "*" for any
-// (RFC 9110 §13.1.1); another state is [domain.Stale].
+// (RFC 9110 §13.1.1); another state is [domain.Stale]. Published TLSA records that
+// do not match the certificate are [domain.Conflict] (B54).
 func (s *Service) Activate(ctx context.Context, author, id, ifMatch string) (Certificate, error) {
+	return s.activate(ctx, author, id, ifMatch, false)
+}
+
+func (s *Service) activate(ctx context.Context, author, id, ifMatch string, force bool) (Certificate, error) {
 	pair, err := s.keys.KeyPair(ctx, id)
 	if err != nil {
 		return Certificate{}, domain.Wrap(err, "activate certificate")
@@ -105,6 +119,11 @@ func (s *Service) Activate(ctx context.Context, author, id, ifMatch string) (Cer
 	}
 	if err := s.checkServable(pair); err != nil {
 		return Certificate{}, err
+	}
+	if !force {
+		if err := s.checkPublished(ctx, pair.Certificate); err != nil {
+			return Certificate{}, err
+		}
 	}
 	c, err := s.store.Activate(ctx, id, Act{Author: author, At: s.now()})
 	if err != nil {
@@ -154,7 +173,7 @@ func (s *Service) EnsureDemonstration(ctx context.Context, hostName string) (Cer
 	if err != nil {
 		return Certificate{}, err
 	}
-	return s.Activate(ctx, systemAuthor, c.ID, "")
+	return s.ForceActivate(ctx, systemAuthor, c.ID, "")
 }
 
 // ReportApplied is called by the key ring: from now on each handshake uses
@@ -177,6 +196,9 @@ func (s *Service) WaitApplied(ctx context.Context, activation int64) error {
 	}
 	return nil
 }
+
+// act is what the author does now.
+func (s *Service) act(author string) Act { return Act{Author: author, At: s.now()} }
 
 // keep stores a new pair under a new id.
 func (s *Service) keep(ctx context.Context, author string, pair KeyPair) (Certificate, error) {

@@ -29,11 +29,13 @@ func newFixture(t *testing.T) *fixture {
 	t.Cleanup(f.wakes.Close)
 	made := 0
 	f.Service = NewService(Dependencies{
-		Store:    f.store,
-		Keys:     f.store,
-		Bindings: f.store,
-		Bus:      bus,
-		Now:      func() time.Time { return f.now },
+		Store:        f.store,
+		Editor:       f.store,
+		Keys:         f.store,
+		Bindings:     f.store,
+		Publications: f.store,
+		Bus:          bus,
+		Now:          func() time.Time { return f.now },
 		NewID: func() string {
 			made++
 			return fmt.Sprintf("cert-%03d", made)

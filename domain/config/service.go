@@ -46,7 +46,7 @@ type History interface {
 	// revision that did, without its edits.
 	LastEdits(ctx context.Context, refs []Ref) (map[Ref]Revision, error)
 	// Confirm notes who confirmed a revision; Conflict if it is not pending.
-	Confirm(ctx context.Context, number int64, by string) error
+	Confirm(ctx context.Context, number int64, by string, at time.Time) error
 }
 
 // Certificates answers what configuration needs to know of certificates.
@@ -275,5 +275,5 @@ func refsOf(edits []Edit) []Ref {
 // Bindings names what the committed configuration binds to a certificate, so
 // that it cannot be deleted (B46).
 func (s *Service) Bindings(_ context.Context, certificateID string) ([]string, error) {
-	return s.Snapshot().boundTo(certificateID), nil
+	return s.Snapshot().BoundTo(certificateID), nil
 }

@@ -238,8 +238,8 @@ func entryInForce(list *endpointTable[policy.STARTTLSEntry], now time.Time, name
 // client's names must be known (B25).
 func (s *Snapshot) ExemptsNames() bool { return s.exemptions.names.Len() > 0 }
 
-// boundTo names what is bound to a certificate (B46).
-func (s *Snapshot) boundTo(certificateID string) []string {
+// BoundTo names what is bound to a certificate (B46).
+func (s *Snapshot) BoundTo(certificateID string) []string {
 	var names []string
 	for _, l := range s.Listeners() {
 		if l.CertificateID == certificateID {
@@ -251,6 +251,9 @@ func (s *Snapshot) boundTo(certificateID string) []string {
 	}
 	if s.Settings.PublicWeb.CertificateID == certificateID {
 		names = append(names, "the public web listener")
+	}
+	if s.Settings.Outbound.CertificateID == certificateID {
+		names = append(names, "outbound TLS client")
 	}
 	return names
 }

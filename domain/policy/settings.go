@@ -14,6 +14,8 @@ type TLSSettings struct {
 	SendSTARTTLS    bool       `json:"send_starttls"`     // B2
 	RetryWithoutTLS bool       `json:"retry_without_tls"` // B3
 	MinVersion      TLSVersion `json:"min_version"`       // B9
+	// WriteDigitalID keeps the digital ID files at the active certificate (B47).
+	WriteDigitalID bool `json:"write_digital_id"`
 }
 
 // DefaultTLSSettings are those of a fresh installation.
@@ -92,6 +94,9 @@ type OutboundSettings struct {
 	// OwnAddresses are further addresses by which MX records may point back at
 	// us (NAT); worse priorities are cut there (B33).
 	OwnAddresses []netip.Addr `json:"own_addresses"`
+	// CertificateID is what we show to servers that ask who we are; empty: the
+	// active one (B41).
+	CertificateID string `json:"certificate_id"`
 }
 
 // Validate reports every broken rule of the settings.

@@ -3,7 +3,7 @@ window.ui = SwaggerUIBundle({
   url: "../openapi.json",
   dom_id: "#api",
   deepLinking: true,
-  docExpansion: "none",
+  docExpansion: "list",
   filter: true,
   // The badge would send the document to a validator on the Internet.
   validatorUrl: null,

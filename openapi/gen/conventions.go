@@ -62,6 +62,12 @@ var shapes = map[string]shape{
 		failures:   []int{404, 409, 422},
 		notes:      true,
 	},
+	// A POST that writes a table.
+	"bulk": {
+		parameters: []string{"Wait", "ConfirmWithin", "Change", "ChangeComment"},
+		headers:    []string{"Revision-Committed", "Revision-Applied"},
+		failures:   []int{404, 409, 412, 415, 422},
+	},
 	// A POST that makes an object.
 	"create": {
 		headers:  []string{"ETag"},
@@ -88,6 +94,17 @@ var shapes = map[string]shape{
 	"match": {
 		parameters: []string{"IfMatch"},
 		failures:   []int{404, 409, 412},
+	},
+	"revert": {
+		parameters: []string{"Wait"},
+		headers:    []string{"ETag", "Activation-Committed", "Activation-Applied"},
+		failures:   []int{404, 422},
+	},
+	// A PUT to a part of a certificate that exists.
+	"install": {
+		parameters: []string{"IfMatch"},
+		headers:    []string{"ETag"},
+		failures:   []int{404, 408, 412, 413, 415, 422},
 	},
 	// Changes what is no configuration, on a condition.
 	"conditional": {
@@ -234,20 +251,21 @@ func finishGoodReply(r *openapi3.Response, code int, s shape) {
 	if r.Description == nil || *r.Description == "" {
 		r.Description = ptr("Done")
 	}
-	if r.Headers == nil {
-		r.Headers = openapi3.Headers{}
-	}
-	headers := slices.Concat([]string{"X-Request-Id", "RateLimit", "Deprecation", "Sunset"}, s.headers)
+	headers := slices.Concat(everyHeader, s.headers)
 	if code == http.StatusCreated || code == http.StatusAccepted {
 		headers = append(headers, "Location")
 	}
-	for _, header := range headers {
-		r.Headers[header] = &openapi3.HeaderRef{Ref: "#/components/headers/" + header}
+	if r.Headers == nil {
+		r.Headers = openapi3.Headers{}
 	}
+	maps.Copy(r.Headers, headersOf(headers))
 	if !s.notes {
 		return
 	}
-	for _, media := range r.Content {
+	for mediaType, media := range r.Content {
+		if mediaType != "application/json" {
+			continue // a text has no members
+		}
 		media.Schema = openapi3.NewSchemaRef("", &openapi3.Schema{
 			AllOf: openapi3.SchemaRefs{media.Schema, {Ref: "#/components/schemas/WriteNotes"}},
 		})
@@ -258,22 +276,35 @@ func problemName(code int) string { return "Problem" + strconv.Itoa(code) }
 
 func problemResponses() openapi3.ResponseBodies {
 	responses := openapi3.ResponseBodies{
-		"NotModified": {Value: &openapi3.Response{Description: ptr("The caller has the newest representation already")}},
+		"NotModified": {Value: &openapi3.Response{
+			Description: ptr("The caller has the newest representation already"),
+			Headers:     headersOf(append([]string{"ETag"}, everyHeader...)),
+		}},
 	}
-	for _, code := range []int{400, 401, 403, 404, 406, 408, 409, 410, 412, 413, 415, 422, 429, 500, 503} {
+	for code, example := range problemExamples {
 		response := &openapi3.Response{
 			Description: ptr(http.StatusText(code)),
 			Content: openapi3.Content{"application/problem+json": {
-				Schema: &openapi3.SchemaRef{Ref: "#/components/schemas/Problem"},
+				Schema:  &openapi3.SchemaRef{Ref: "#/components/schemas/Problem"},
+				Example: example.document(code),
 			}},
-			Headers: openapi3.Headers{"X-Request-Id": {Ref: "#/components/headers/X-Request-Id"}},
-		}
-		for _, header := range failureHeaders[code] {
-			response.Headers[header] = &openapi3.HeaderRef{Ref: "#/components/headers/" + header}
+			Headers: headersOf(slices.Concat(everyHeader, failureHeaders[code], []string{"Idempotency-Replayed"})),
 		}
 		responses[problemName(code)] = &openapi3.ResponseRef{Value: response}
 	}
 	return responses
+}
+
+// everyHeader are the headers of every reply; a caller that is not known has no
+// rate yet.
+var everyHeader = []string{"X-Request-Id", "RateLimit", "RateLimit-Policy", "Deprecation", "Sunset", "Link"}
+
+func headersOf(names []string) openapi3.Headers {
+	headers := openapi3.Headers{}
+	for _, name := range names {
+		headers[name] = &openapi3.HeaderRef{Ref: "#/components/headers/" + name}
+	}
+	return headers
 }
 
 var failureHeaders = map[int][]string{

@@ -30,6 +30,10 @@ func finishProperty(ref *openapi3.SchemaRef) {
 		return
 	}
 	dropGoNames(ref.Value)
+	if _, anyValue := ref.Value.Extensions["x-any-value"]; anyValue {
+		delete(ref.Value.Extensions, "x-any-value") // which swag cannot say of raw JSON
+		ref.Value.Type = nil
+	}
 	ref.Value.Description = goName.ReplaceAllStringFunc(ref.Value.Description, func(start string) string {
 		return strings.ToUpper(start[len(start)-1:])
 	})

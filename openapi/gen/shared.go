@@ -17,12 +17,12 @@ func sharedParameters() openapi3.ParametersMap {
 			Description: "Continues a list: the next_cursor of the page before, with the same filters.",
 		},
 		"Wait": {
-			Name: "wait", In: "query", Schema: openapi3.NewStringSchema().WithPattern(`^[0-9.]+(ms|s|m)$`).NewRef(), Example: "10s",
+			Name: "wait", In: "query", Schema: openapi3.NewStringSchema().WithPattern(`^(0|[0-9.]+(ms|s|m))$`).NewRef(), Example: "10s",
 			Description: "How long the reply may wait, up to 60s, until what was committed is in force. A reply that did not wait long enough is no failure: its headers say how far it came.",
 		},
 		"IdempotencyKey": {
 			Name: "Idempotency-Key", In: "header", Schema: openapi3.NewStringSchema().WithMinLength(1).WithMaxLength(257).NewRef(), Example: "8e03978e-40d5-43e8-bc93-6894a57f9324",
-			Description: "A key of the caller's own, new for each request. The same request with the same key is answered as the first time, for 24 hours, and takes effect once; another request with the key is 422, and 409 says that the first is under way.",
+			Description: "A key of the caller's own, new for each request. The same request with the same key is answered as the first time, for 24 hours, and takes effect once; another request with the key is 422, and 409 says that the first is under way. A reply that shows a secret (a new token, a private key) is not kept: the repeated request takes no effect and is 409.",
 		},
 		"Change": {
 			Name: "change", In: "query", Schema: openapi3.NewStringSchema().WithMinLength(1).NewRef(), Example: "0199d2a4-6f1b-7c3e-9b7a-3d5f8e2c1a40",
@@ -65,9 +65,10 @@ func sharedHeaders() openapi3.Headers {
 		"Sunset":               {text, "When a deprecated operation goes (RFC 8594)."},
 		"ETag":                 {text, "The strong entity tag of the object as it is now, for If-Match and If-None-Match."},
 		"Idempotency-Replayed": {text, "true where the reply is that of an earlier request with the same Idempotency-Key."},
-		"Link":                 {text, `The next page, rel="next"; absent on the last one.`},
+		"Link":                 {text, `The next page, rel="next", absent on the last one; for a deprecated operation what to read about it.`},
 		"Location":             {text, "Where the new object, or the job, is."},
 		"RateLimit":            {text, "How many requests the caller may send at once now."},
+		"RateLimit-Policy":     {text, "The rate that every caller has: its quota, and the seconds in which it is given back."},
 		"Retry-After":          {number, "How many seconds to wait before trying again."},
 		"Revision-Applied":     {number, "The revision of the configuration that is in force."},
 		"Revision-Committed":   {number, "The revision of the configuration that holds the change."},

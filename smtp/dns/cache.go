@@ -97,3 +97,10 @@ func entryOf(element *list.Element) *entry {
 	e, _ := element.Value.(*entry)
 	return e
 }
+
+// size is how many answers and failures are held.
+func (c *cache) size() int {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return len(c.entries)
+}

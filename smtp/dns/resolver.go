@@ -177,3 +177,6 @@ func (r *Resolver) fly(q question) (o outcome) {
 	}
 	return o
 }
+
+// Cached returns how many answers and failures are remembered.
+func (r *Resolver) Cached() int { return r.cache.size() }

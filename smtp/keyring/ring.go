@@ -25,6 +25,7 @@ import (
 	"log/slog"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -158,6 +159,16 @@ func (r *Ring) Active() (certificate.Certificate, bool) {
 		return e.certificate, true
 	}
 	return certificate.Certificate{}, false
+}
+
+// Choice returns the certificate that a handshake of an endpoint with this binding
+// would show to a client that asks for the name; false when there is none.
+func (r *Ring) Choice(binding, serverName string) (certificate.Certificate, bool) {
+	e := r.table.Load().choose(binding, strings.ToLower(serverName))
+	if e == nil {
+		return certificate.Certificate{}, false
+	}
+	return e.certificate, true
 }
 
 // count adds n to the holders of each id. The caller holds mu.
