@@ -64,9 +64,14 @@ func TestTheSameKeyTakesEffectOnce(t *testing.T) {
 	if first.header.Get(requestIDHeader) == again.header.Get(requestIDHeader) {
 		t.Error("two requests have one id")
 	}
-	if made := f.auditOf("createSelfSignedCertificate"); len(made) != 2 {
-		t.Errorf("%d audit entries for one certificate", len(made))
+	// That a reply was shown again is in the audit log (B73).
+	const shown = `{"idempotency_replayed":true}`
+	if made := f.auditOf("createSelfSignedCertificate"); len(made) != 4 || string(made[0].After) != shown || made[0].Status != http.StatusCreated || string(made[2].After) == shown {
+		t.Errorf("audit entries %+v", made)
 	}
+	f.audited.Fill(true)
+	f.call("POST", list, body, keyed, "k1").want(http.StatusServiceUnavailable)
+	f.audited.Fill(false)
 	f.call("POST", list, `{"host_name":"other.example"}`, keyed, "k1").want(http.StatusUnprocessableEntity)
 	f.call("POST", list, `{}`, keyed, "k2").want(http.StatusUnprocessableEntity)
 	f.call("POST", list, `{}`, keyed, "k2").want(http.StatusUnprocessableEntity)

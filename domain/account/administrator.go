@@ -29,8 +29,10 @@ func (s *Service) ChangePassword(ctx context.Context, by Principal, name, passwo
 	if !own && !by.Allows(RoleAdmin) {
 		return domain.E(domain.Forbidden, "only the administrator %q, or one with the role admin, may set this password", name)
 	}
-	if !own && by.Scopes != 0 {
-		return domain.E(domain.Forbidden, "a token that is held to scopes cannot set passwords, which are not")
+	if !own {
+		if err := by.checkUnlimited("set the passwords of administrators"); err != nil {
+			return err
+		}
 	}
 	return s.SetPassword(ctx, name, password)
 }

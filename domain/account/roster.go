@@ -29,8 +29,8 @@ type AdministratorChange struct {
 
 // PutAdministrator creates an administrator, who has no password yet, or changes
 // role and state of one. All faults are domain.Invalid. A token that is held to
-// scopes is domain.Forbidden: administrators have no scopes, so it would grant
-// more than it has. The last administrator who can get in stays: domain.Conflict.
+// scopes, to addresses or to a time is domain.Forbidden: administrators are not,
+// so it would grant more than it has. The last administrator who can get in stays: domain.Conflict.
 func (s *Service) PutAdministrator(ctx context.Context, by Principal, want AdministratorChange) (stored Administrator, created bool, err error) {
 	if err := checkAdministrator(want); err != nil {
 		return stored, false, err
@@ -92,8 +92,14 @@ func mayChangeAdministrators(by Principal) error {
 	if !by.Allows(RoleAdmin) {
 		return domain.E(domain.Forbidden, "only the role admin may change administrators")
 	}
-	if by.Scopes != 0 {
-		return domain.E(domain.Forbidden, "a token that is held to scopes cannot change administrators, who are not")
+	return by.checkUnlimited("change administrators")
+}
+
+// checkUnlimited keeps a token that is held to scopes, to networks or to a time
+// from what gives access without: a token grants no more than it holds itself.
+func (p Principal) checkUnlimited(what string) error {
+	if p.Scopes != 0 || p.Limited {
+		return domain.E(domain.Forbidden, "a token that is held to scopes, to addresses or to a time cannot %s, who are not", what)
 	}
 	return nil
 }

@@ -139,7 +139,7 @@ func (s *Service) bearer(t Token, from netip.Addr) (Principal, error) {
 	if t.ExpiresAt != nil && !s.now().Before(*t.ExpiresAt) {
 		return Principal{}, domain.E(domain.Unauthenticated, "the token expired on %s", t.ExpiresAt.UTC().Format(time.RFC3339))
 	}
-	return Principal{Name: "token:" + t.Name, Role: t.Role, Token: t.ID, Scopes: t.Scopes}, nil
+	return Principal{Name: "token:" + t.Name, Role: t.Role, Token: t.ID, Scopes: t.Scopes, Limited: t.limited()}, nil
 }
 
 func (s *Service) authenticatePassword(ctx context.Context, shown Credential, from netip.Addr) (Principal, error) {

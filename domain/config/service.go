@@ -110,6 +110,11 @@ func (s *Service) Snapshot() *Snapshot { return s.snapshot.Load() }
 func (s *Service) Commit(ctx context.Context, c Change) (Result, error) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
+	return s.commit(ctx, c)
+}
+
+// commit is Commit for those who hold the lock of writers.
+func (s *Service) commit(ctx context.Context, c Change) (Result, error) {
 	if err := s.checkConfirm(c); err != nil {
 		return Result{}, err
 	}

@@ -96,7 +96,7 @@ func (s *Service) validateWhole(ctx context.Context, base, next *Snapshot, c Cha
 		if _, known := kindOf(e.Kind, e.Key); !known || others > 0 {
 			continue
 		}
-		part, warn, err := s.validateInPlace(ctx, next, e)
+		part, warn, err := s.validateInPlace(ctx, next, e, s.certificatesFor(c))
 		if err == nil && !c.unbound && len(part)+len(values[i]) == 0 {
 			err = s.checkSockets(ctx, &part, base, e.Value)
 		}
@@ -141,13 +141,13 @@ func (u *inUse) join(faults domain.Faults) error {
 	return all
 }
 
-func (s *Service) validateInPlace(ctx context.Context, next *Snapshot, e Edit) (faults, warnings domain.Faults, err error) {
+func (s *Service) validateInPlace(ctx context.Context, next *Snapshot, e Edit, certs Certificates) (faults, warnings domain.Faults, err error) {
 	switch v := e.Value.(type) {
 	case nil:
 		return nil, nil, checkDeletion(next, e)
 	case policy.Listener:
 		faults = checkAddresses(next, v)
-		warnings, err = s.checkCertificate(ctx, &faults, "/certificate_id", v.CertificateID)
+		warnings, err = checkCertificate(ctx, certs, &faults, "/certificate_id", v.CertificateID)
 		if v.CertificateID == "" {
 			warnings = nil // the active one; that is the master switch's business
 		}
@@ -184,28 +184,50 @@ func (s *Service) validateInPlace(ctx context.Context, next *Snapshot, e Edit) (
 		warnings = v.Warnings()
 	case policy.PublicWebSettings:
 		faults = checkAddresses(next, v)
-		warnings, err = s.checkCertificate(ctx, &faults, "/certificate_id", v.CertificateID)
+		warnings, err = checkCertificate(ctx, certs, &faults, "/certificate_id", v.CertificateID)
 	case policy.OutboundSettings:
-		warnings, err = s.checkCertificate(ctx, &faults, "/certificate_id", v.CertificateID)
+		warnings, err = checkCertificate(ctx, certs, &faults, "/certificate_id", v.CertificateID)
 	case policy.ManagementSettings:
 		faults = checkAddresses(next, v)
-		warnings, err = s.checkCertificate(ctx, &faults, "/certificate_id", v.CertificateID)
+		warnings, err = checkCertificate(ctx, certs, &faults, "/certificate_id", v.CertificateID)
 	case policy.TLSSettings:
 		if v.Enabled {
 			// B1: switching on needs a usable active certificate.
-			warnings, err = s.checkCertificate(ctx, &faults, "/enabled", "")
+			warnings, err = checkCertificate(ctx, certs, &faults, "/enabled", "")
 		}
 	}
 	return faults, warnings, err
 }
 
+// certificatesFor returns what knows the certificates that the change refers to.
+func (s *Service) certificatesFor(c Change) Certificates {
+	if c.reverts != 0 {
+		return restored{s.certs}
+	}
+	return s.certs
+}
+
+// restored are the certificates of what is taken back: that one has expired or was
+// deleted since is no reason to keep what nobody confirmed (B70). Who serves by it
+// treats it as any other that comes to its end in use.
+type restored struct{ Certificates }
+
+// CheckUsable is [Certificates.CheckUsable], which only warns.
+func (r restored) CheckUsable(ctx context.Context, id string) (warning string, err error) {
+	warning, err = r.Certificates.CheckUsable(ctx, id)
+	if err != nil && domain.KindOf(err) != domain.Internal {
+		return err.Error(), nil
+	}
+	return warning, err
+}
+
 // checkCertificate adds a fault where the certificate cannot serve, and returns
 // a warning where it should not.
-func (s *Service) checkCertificate(ctx context.Context, f *domain.Faults, pointer, id string) (warnings domain.Faults, err error) {
+func checkCertificate(ctx context.Context, certs Certificates, f *domain.Faults, pointer, id string) (warnings domain.Faults, err error) {
 	if id == "" && pointer == "/certificate_id" {
 		return nil, nil
 	}
-	warning, err := s.certs.CheckUsable(ctx, id)
+	warning, err := certs.CheckUsable(ctx, id)
 	switch {
 	case domain.KindOf(err) == domain.Internal && err != nil:
 		return nil, domain.Wrap(err, "look at the certificate")
