@@ -7,6 +7,7 @@
 
 need smtp-sink postfix
 need openssl openssl
+need python3 python3
 need jq jq
 need curl curl
 need dash dash
@@ -140,5 +141,6 @@ equals "the certificate stays" "$second" "$(active)"
 secrets() { ! grep -e "$(cat "$work/token")" -e 'PRIVATE KEY' "$work/arguments" "$work/renew.log" "$work/serve.log"; }
 check "arguments were watched" grep -q -e --data-binary "$work/arguments"
 check "no password or key was in arguments or logs" secrets
+check "no password or key is left behind or shown" finds_no_secret --word "$(<"$work/token")"
 check "nothing is left in the temporary folder" leaves_nothing
 succeeds "the gateway stops in good order" stop_gateway
