@@ -10,7 +10,7 @@ export TALLY
 trap 'rm -f "$TALLY"' EXIT
 
 status=0
-for script in relay xmlrpc letsencrypt policy commits apifuzz tsclient dashboards docs; do
+for script in relay xmlrpc letsencrypt hooks policy commits apifuzz tsclient dashboards docs; do
 	"$here/$script.sh" || status=1
 done
 awk '{ passed += $1; failed += $2 } END { printf "%d passed, %d failed\n", passed, failed }' "$TALLY"
