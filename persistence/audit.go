@@ -102,16 +102,25 @@ func (s *AuditStore) Append(ctx context.Context, chain func(audit.Ends) (audit.E
 	return entry, err
 }
 
-// ends reads the ends of the chain. That they are gone is Invalid where there
-// are entries; without entries it is a chain that has not begun.
+// found lets the chain begin in a directory in which nothing happened yet. From
+// then on its ends are there: a log that is empty was emptied.
+func (s *AuditStore) found(ctx context.Context) error {
+	const used = `SELECT EXISTS (SELECT 1 FROM audit_ends) OR EXISTS (SELECT 1 FROM audit_log) OR EXISTS (SELECT 1 FROM revisions)`
+	return s.file.write(ctx, func(tx *gorm.DB) error {
+		var begun bool
+		if err := tx.Raw(used).Scan(&begun).Error; err != nil || begun {
+			return err
+		}
+		return s.setEnds(tx, audit.Ends{})
+	})
+}
+
+// ends reads the ends of the chain. That they are gone is Invalid, whether there
+// are entries or not.
 func (s *AuditStore) ends(tx *gorm.DB) (ends audit.Ends, err error) {
 	var row auditEndsRow
 	err = tx.Where("id = 1").Take(&row).Error
 	if errors.Is(err, gorm.ErrRecordNotFound) {
-		var entries int64
-		if err := tx.Model(&auditRow{}).Limit(1).Count(&entries).Error; err != nil || entries == 0 {
-			return ends, err
-		}
 		return ends, domain.E(domain.Invalid, "the ends of the audit log are gone")
 	}
 	if err != nil {

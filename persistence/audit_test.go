@@ -81,6 +81,7 @@ func TestAuditTamperingInTheDatabase(t *testing.T) {
 		`DELETE FROM audit_log`:                                                           1,
 		`UPDATE audit_log SET number = 9 WHERE number = 4`:                                9,
 		`DELETE FROM audit_ends`:                                                          0,
+		`DELETE FROM audit_log; DELETE FROM audit_ends`:                                   0,
 		`UPDATE audit_ends SET sealed = zeroblob(109)`:                                    0,
 		`UPDATE audit_log SET after = '{}', request_id = request_id || 'x' WHERE begun=0`: 1,
 	} {
@@ -104,6 +105,35 @@ func TestAuditWithoutItsEndsTakesNothingMore(t *testing.T) {
 	err := d.configuration.write(t.Context(), func(tx *gorm.DB) error { return tx.Exec(`DELETE FROM audit_ends`).Error })
 	if err != nil {
 		t.Fatal(err)
+	}
+	if _, err := log.Begin(t.Context(), audit.Entry{}); domain.KindOf(err) != domain.Unavailable {
+		t.Errorf("error %v", err)
+	}
+}
+
+// An emptied log does not begin anew, not even over a restart: only a directory
+// without any revision is new.
+func TestAnEmptiedAuditLogStaysBroken(t *testing.T) {
+	dir, now := t.TempDir(), func() time.Time { return testTime }
+	d, err := tryOpen(t, dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log := audit.NewService(d.Audit(), now)
+	if v := verifyAudit(t, log); !v.Intact() {
+		t.Errorf("a new log: %s", v.Reason)
+	}
+	beginAudit(t, log, "one")
+	err = d.configuration.write(t.Context(), func(tx *gorm.DB) error {
+		return tx.Exec(`INSERT INTO revisions (number, author, comment, at) VALUES (1, 'ada', '', 0); DELETE FROM audit_log; DELETE FROM audit_ends`).Error
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	closeTest(t, d)
+	log = audit.NewService(openTest(t, dir).Audit(), now)
+	if v := verifyAudit(t, log); v.Intact() {
+		t.Error("an emptied log is intact")
 	}
 	if _, err := log.Begin(t.Context(), audit.Entry{}); domain.KindOf(err) != domain.Unavailable {
 		t.Errorf("error %v", err)

@@ -84,6 +84,9 @@ func (d *Database) open(ctx context.Context, log *slog.Logger) error {
 	if err := d.openFile(ctx, &d.configuration, configurationName, "configuration", log); err != nil {
 		return err
 	}
+	if err := d.Audit().found(ctx); err != nil {
+		return domain.Wrap(err, "begin the audit log")
+	}
 	return d.openFile(ctx, &d.queue, queueName, "queue", log)
 }
 

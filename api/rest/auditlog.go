@@ -46,7 +46,7 @@ type AuditEntry struct {
 	Request json.RawMessage `json:"request,omitempty" swaggertype:"object" extensions:"x-any-value"`
 	// Before is what the thing was, without secrets.
 	Before json.RawMessage `json:"before,omitempty" swaggertype:"object"`
-	// After is what it became, without secrets.
+	// After is what it became, without secrets. Where a request with an Idempotency-Key was answered as the first time, and nothing was done, it is idempotency_replayed.
 	After json.RawMessage `json:"after,omitempty" swaggertype:"object"`
 	// Hash ties the entry to all before it: SHA-256 in hexadecimal.
 	Hash string `json:"hash" validate:"required"`

@@ -10,6 +10,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"postern/domain/audit"
 	"postern/domain/idempotency"
 )
 
@@ -48,12 +49,18 @@ func (a *API) idempotent(o operation, next echo.HandlerFunc) echo.HandlerFunc {
 		if err != nil {
 			return err
 		}
-		return a.once(c, key, digest, next)
+		return a.once(c, o, key, digest, next)
 	}
 }
 
-// once carries the request out, or answers as the first time.
-func (a *API) once(c echo.Context, key idempotency.Key, digest []byte, next echo.HandlerFunc) error {
+// secretReplies are the operations whose reply shows a secret that is shown once
+// (B45, B73).
+var secretReplies = [...]string{"exportCertificate", "createToken"}
+
+// once carries the request out, or answers as the first time. A reply with a secret
+// is not kept: the claim stays without one, so that the request takes effect once
+// and who repeats it is told so.
+func (a *API) once(c echo.Context, o operation, key idempotency.Key, digest []byte, next echo.HandlerFunc) error {
 	// Who goes away and asks again must find the reply, not half of the work.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), writeTimeout)
 	defer cancel()
@@ -63,7 +70,7 @@ func (a *API) once(c echo.Context, key idempotency.Key, digest []byte, next echo
 		return err
 	}
 	if earlier != nil {
-		return replay(c, earlier)
+		return a.replayed(c, o, earlier)
 	}
 	w := c.Response()
 	kept := &keptReply{ResponseWriter: w.Writer}
@@ -72,6 +79,9 @@ func (a *API) once(c echo.Context, key idempotency.Key, digest []byte, next echo
 		a.fail(c, err)
 	}
 	w.Writer = kept.ResponseWriter
+	if w.Status/100 == 2 && slices.Contains(secretReplies[:], o.id) {
+		return nil
+	}
 	reply := idempotency.Reply{Status: w.Status, Header: keptHeader(w.Header()), Body: kept.body.Bytes()}
 	if err := a.idempotency.Settle(ctx, key, reply); err != nil {
 		// The claim stays, so that the request is not carried out twice.
@@ -109,6 +119,22 @@ func keptHeader(header http.Header) http.Header {
 		kept.Del(name)
 	}
 	return kept
+}
+
+// replayed answers as the first time, between two entries of the audit log: the
+// reply may reveal once more what is shown once (B73).
+func (a *API) replayed(c echo.Context, o operation, r *idempotency.Reply) error {
+	ctx := c.Request().Context()
+	begun, err := a.audit.Begin(ctx, auditEntry(c, o))
+	if err != nil {
+		return err
+	}
+	err = replay(c, r)
+	outcome := audit.Entry{Status: r.Status, After: audit.RedactValue(map[string]any{"idempotency_replayed": true})}
+	if err := a.audit.Finish(ctx, begun, outcome); err != nil {
+		a.log.ErrorContext(ctx, "the audit log lacks an outcome", "request_id", requestID(c), "error", err)
+	}
+	return err
 }
 
 // replay answers as the first time.

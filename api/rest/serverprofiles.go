@@ -57,6 +57,9 @@ func newServerProfiles(a *API) resource[ServerProfile] {
 		read: readServerProfile,
 		show: func(v config.Value) ServerProfile { return showServerProfile(v.(policy.ServerProfile)) },
 		seal: sealServerProfile,
+		claims: func(p ServerProfile) []string {
+			return append(claimed("/password", p.PasswordSet), claimed("/api_key", p.APIKeySet)...)
+		},
 	}
 }
 

@@ -92,6 +92,7 @@ func newFixture(t *testing.T) *fixture {
 		Configuration:     f.configuration,
 		CertificateReader: f.certificates,
 		CertificateWriter: f.certificates,
+		CertificateForcer: f.certificates,
 		CertificateFiles:  f.certificates,
 		AuditLog:          audit.NewService(f.audited, f.clock.now),
 		Reporter:          f.reporter,

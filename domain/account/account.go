@@ -37,6 +37,8 @@ type Principal struct {
 	Token string // id of the token, if one was used
 	// Scopes hold a token to parts of the API.
 	Scopes Scopes
+	// Limited is whether a token ends by itself, or is held to networks.
+	Limited bool
 
 	password passwordMark // of the password, if one was used
 	from     netip.Addr   // see At
@@ -99,6 +101,9 @@ type Token struct {
 	LastUsedAt   *time.Time
 	LastUsedFrom netip.Addr
 }
+
+// limited reports whether the token is less than its role says, beside its scopes.
+func (t Token) limited() bool { return t.ExpiresAt != nil || len(t.Addresses) > 0 }
 
 // allowsFrom reports whether the token may be used from the address.
 func (t Token) allowsFrom(from netip.Addr) bool {

@@ -29,8 +29,10 @@ func (s *Service) ChangePassword(ctx context.Context, by Principal, name, passwo
 	if !own && !by.Allows(RoleAdmin) {
 		return domain.E(domain.Forbidden, "only the administrator %q, or one with the role admin, may set this password", name)
 	}
-	if !own && by.Scopes != 0 {
-		return domain.E(domain.Forbidden, "a token that is held to scopes cannot set passwords, which are not")
+	if !own {
+		if err := by.checkUnlimited("set the passwords of administrators"); err != nil {
+			return err
+		}
 	}
 	return s.SetPassword(ctx, name, password)
 }
@@ -67,5 +69,5 @@ func (s *Service) SetPassword(ctx context.Context, name, password string) error 
 	}
 	hash := hashPassword(password)
 	leave()
-	return domain.Wrap(s.administrators.SetPasswordHash(ctx, name, hash), "set the password of %q", name)
+	return domain.Wrap(s.administrators.SetPasswordHash(ctx, name, hash, s.now()), "set the password of %q", name)
 }

@@ -30,10 +30,13 @@ func (s *Service) currentBearer(ctx context.Context, p Principal) (Principal, er
 	case err != nil:
 		return Principal{}, domain.Wrap(err, "look up the token")
 	}
+	limited := token.limited()
 	if !p.from.IsValid() { // nobody said where the caller is
 		token.Addresses = nil
 	}
-	return s.bearer(token, p.from)
+	now, err := s.bearer(token, p.from)
+	now.Limited = limited && err == nil
+	return now, err
 }
 
 func (s *Service) currentPerson(ctx context.Context, p Principal) (Principal, error) {

@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"strings"
+	"time"
 
 	"postern/domain"
 )
@@ -10,10 +11,10 @@ import (
 // Roster changes who is an administrator.
 type Roster interface {
 	// ChangeAdministrator stores what change makes of the administrator as he is
-	// now, in one transaction: nil removes him. others is how many other
+	// now, in one transaction: nil removes him. at is the time of the change. others is how many other
 	// administrators with the role admin can log in. An error of change changes
 	// nothing and is returned.
-	ChangeAdministrator(ctx context.Context, name string, change func(now Administrator, exists bool, others int64) (*Administrator, error)) error
+	ChangeAdministrator(ctx context.Context, name string, at time.Time, change func(now Administrator, exists bool, others int64) (*Administrator, error)) error
 }
 
 // AdministratorChange is what an administrator is to be.
@@ -28,8 +29,8 @@ type AdministratorChange struct {
 
 // PutAdministrator creates an administrator, who has no password yet, or changes
 // role and state of one. All faults are domain.Invalid. A token that is held to
-// scopes is domain.Forbidden: administrators have no scopes, so it would grant
-// more than it has. The last administrator who can get in stays: domain.Conflict.
+// scopes, to addresses or to a time is domain.Forbidden: administrators are not,
+// so it would grant more than it has. The last administrator who can get in stays: domain.Conflict.
 func (s *Service) PutAdministrator(ctx context.Context, by Principal, want AdministratorChange) (stored Administrator, created bool, err error) {
 	if err := checkAdministrator(want); err != nil {
 		return stored, false, err
@@ -37,7 +38,7 @@ func (s *Service) PutAdministrator(ctx context.Context, by Principal, want Admin
 	if err := mayChangeAdministrators(by); err != nil {
 		return stored, false, err
 	}
-	err = s.roster.ChangeAdministrator(ctx, want.Name, func(now Administrator, exists bool, others int64) (*Administrator, error) {
+	err = s.roster.ChangeAdministrator(ctx, want.Name, s.now(), func(now Administrator, exists bool, others int64) (*Administrator, error) {
 		if want.Check != nil {
 			if err := want.Check(now, exists); err != nil {
 				return nil, err
@@ -61,7 +62,7 @@ func (s *Service) DeleteAdministrator(ctx context.Context, by Principal, name st
 	if err := mayChangeAdministrators(by); err != nil {
 		return err
 	}
-	err := s.roster.ChangeAdministrator(ctx, name, func(now Administrator, exists bool, others int64) (*Administrator, error) {
+	err := s.roster.ChangeAdministrator(ctx, name, s.now(), func(now Administrator, exists bool, others int64) (*Administrator, error) {
 		if !exists {
 			return nil, domain.E(domain.NotFound, "there is no administrator %q", name)
 		}
@@ -91,8 +92,14 @@ func mayChangeAdministrators(by Principal) error {
 	if !by.Allows(RoleAdmin) {
 		return domain.E(domain.Forbidden, "only the role admin may change administrators")
 	}
-	if by.Scopes != 0 {
-		return domain.E(domain.Forbidden, "a token that is held to scopes cannot change administrators, who are not")
+	return by.checkUnlimited("change administrators")
+}
+
+// checkUnlimited keeps a token that is held to scopes, to networks or to a time
+// from what gives access without: a token grants no more than it holds itself.
+func (p Principal) checkUnlimited(what string) error {
+	if p.Scopes != 0 || p.Limited {
+		return domain.E(domain.Forbidden, "a token that is held to scopes, to addresses or to a time cannot %s, who are not", what)
 	}
 	return nil
 }

@@ -1,7 +1,9 @@
 package account
 
 import (
+	"net/netip"
 	"testing"
+	"time"
 
 	"postern/domain"
 )
@@ -85,5 +87,33 @@ func TestACheckRefusesTheChange(t *testing.T) {
 	wantKind(t, s.DeleteAdministrator(t.Context(), root, "admin", no), domain.Stale)
 	if len(store.administrators) != 1 {
 		t.Errorf("administrators %v", store.administrators)
+	}
+}
+
+// A token that ends, or is held to networks, could else make an administrator who
+// is not, and so outlive itself.
+func TestALimitedTokenCannotOutliveItself(t *testing.T) {
+	s, _, _, _ := newTestService(t)
+	soon := s.now().Add(time.Hour)
+	for name, want := range map[string]TokenSpec{
+		"time":      {ExpiresAt: &soon},
+		"addresses": {Addresses: []netip.Prefix{netip.PrefixFrom(home, home.BitLen())}},
+	} {
+		want.Name, want.Role = name, RoleAdmin
+		secret, _, err := s.CreateToken(t.Context(), root, want)
+		if err != nil {
+			t.Fatal(err)
+		}
+		by, err := s.Authenticate(t.Context(), Credential{Password: secret}, home)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _, err = s.PutAdministrator(t.Context(), by, AdministratorChange{Name: "eve", Role: RoleAdmin})
+		wantKind(t, err, domain.Forbidden)
+		wantKind(t, s.ChangePassword(t.Context(), by, "admin", password), domain.Forbidden)
+		wantKind(t, s.DeleteAdministrator(t.Context(), by, "admin", nil), domain.Forbidden)
+		if by, err = s.Current(t.Context(), by); err != nil || !by.Limited {
+			t.Errorf("%s: later %+v, error %v", name, by, err)
+		}
 	}
 }

@@ -22,7 +22,7 @@ func TestCreateToken(t *testing.T) {
 		t.Errorf("token %+v", token)
 	}
 	p, err := s.Authenticate(t.Context(), Credential{"anyone", secret}, home)
-	if err != nil || p != (Principal{Name: "token:script", Role: RoleViewer, Token: token.ID}) {
+	if err != nil || p != (Principal{Name: "token:script", Role: RoleViewer, Token: token.ID, Limited: true}) {
 		t.Errorf("principal %+v, error %v", p, err)
 	}
 	_, _, err = s.CreateToken(t.Context(), operator, TokenSpec{Name: "script", Role: RoleViewer})

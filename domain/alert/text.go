@@ -20,6 +20,8 @@ func (e Event) subject() string {
 		return e.expirySubject()
 	case ActivationFailed:
 		return "Certificate " + e.About + " was not activated at its time"
+	case DigitalIDRefused:
+		return "The digital ID files and the active certificate disagree"
 	case PlaintextShare:
 		return "Too much " + e.About + " mail is in clear"
 	case STARTTLSDropped:
@@ -62,7 +64,10 @@ func (k Kind) Advice() string {
 	case CertificateExpiry:
 		return "Import or make another certificate and activate it, or bind it to the listeners in question."
 	case ActivationFailed:
-		return "The certificate before stays in use. Mend what is named above, or activate another certificate, and resolve the alert."
+		return "The certificate before stays in use. Mend what is named above, or activate another certificate: either resolves the alert."
+	case DigitalIDRefused:
+		return "The certificate before stays in use. Mend the files in the folder digital-id of the data directory; they are " +
+			"looked at all the time, and the alert resolves itself."
 	case PlaintextShare:
 		return "The TLS connections report says by domain which peers are in clear. Offer STARTTLS on the listeners, and " +
 			"prefer or require it for destinations and sender groups."

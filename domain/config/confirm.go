@@ -114,7 +114,7 @@ func (s *Service) Confirm(ctx context.Context, number int64, author string) (Rev
 	if err := r.checkConfirmable(s.now()); err != nil {
 		return Revision{}, err
 	}
-	if err := s.history.Confirm(ctx, number, author); err != nil {
+	if err := s.history.Confirm(ctx, number, author, s.now().UTC()); err != nil {
 		return Revision{}, domain.Wrap(err, "confirm revision %d", number)
 	}
 	s.pending.Store(nil)
@@ -139,6 +139,8 @@ func (r Revision) checkConfirmable(now time.Time) error {
 // Where such a part of the old state would contradict what came later, everything
 // becomes as it was before the unconfirmed revision, which held together.
 func (s *Service) RevertOverdue(ctx context.Context) error {
+	s.writing.Lock() // so that nothing is written between the look and the revert
+	defer s.writing.Unlock()
 	p := s.pending.Load()
 	if p == nil || s.now().Before(p.By) {
 		return nil
@@ -178,7 +180,7 @@ func (s *Service) revertAll(ctx context.Context, r Revision) error {
 }
 
 func (s *Service) revert(ctx context.Context, r Revision, edits []Edit, comment string) error {
-	_, err := s.Commit(ctx, Change{Author: ServiceAuthor, Comment: comment, Edits: edits, unbound: true, reverts: r.Number})
+	_, err := s.commit(ctx, Change{Author: ServiceAuthor, Comment: comment, Edits: edits, unbound: true, reverts: r.Number})
 	return err
 }
 

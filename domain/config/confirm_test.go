@@ -19,8 +19,14 @@ import (
 // bubble.
 func clockedService(t *testing.T, store *configtest.Memory) *config.Service {
 	t.Helper()
+	return clockedServiceWith(t, store, "good")
+}
+
+// clockedServiceWith is clockedService with the id of the active certificate.
+func clockedServiceWith(t *testing.T, store *configtest.Memory, active string) *config.Service {
+	t.Helper()
 	s, err := config.NewService(t.Context(), config.Dependencies{
-		Store: store, History: store, Certificates: configtest.Certificates{Active: "good"},
+		Store: store, History: store, Certificates: configtest.Certificates{Active: active},
 		Sockets: configtest.Sockets{}, Bus: new(event.Bus), Now: time.Now,
 	})
 	if err == nil {
@@ -240,4 +246,26 @@ func TestPreviewOfARollback(t *testing.T) {
 	}
 	_, err = s.PreviewRollback(t.Context(), 9)
 	wantKind(t, "no revision", err, domain.NotFound)
+}
+
+// A certificate that expired meanwhile is no reason to leave TLS off for good.
+func TestAnExpiredCertificateDoesNotKeepTheUnconfirmed(t *testing.T) { // B70
+	synctest.Test(t, func(t *testing.T) {
+		store := new(configtest.Memory)
+		s := clockedService(t, store)
+		tls := config.Edit{Kind: config.KindSettings, Key: config.SectionTLS, Value: policy.TLSSettings{Enabled: true, MinVersion: 0x0303}}
+		configtest.Commit(t, s, tls)
+		tls.Value = policy.TLSSettings{MinVersion: 0x0303}
+		within(t, s, time.Minute, tls)
+		passes(time.Hour)
+		late := clockedServiceWith(t, store, "expired")
+		if err := late.RevertOverdue(t.Context()); err != nil || !late.Snapshot().Settings.TLS.Enabled || late.Pending() != nil {
+			t.Errorf("TLS is on: %t, error %v", late.Snapshot().Settings.TLS.Enabled, err)
+		}
+		_, err := late.Rollback(t.Context(), 3, config.Act{}) // off
+		if err == nil {
+			_, err = late.Rollback(t.Context(), 2, config.Act{}) // on
+		}
+		wantKind(t, "switching on by a roll back", err, domain.Invalid) // B1
+	})
 }

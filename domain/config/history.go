@@ -38,11 +38,13 @@ func (s *Service) Revisions(ctx context.Context, q RevisionQuery) ([]Revision, e
 // Rollback makes a new revision in which every item is as it was at the given
 // one (B70). Certificates are not configuration and stay as they are.
 func (s *Service) Rollback(ctx context.Context, number int64, act Act) (Result, error) {
+	s.writing.Lock() // what another writes meanwhile would not be rolled back
+	defer s.writing.Unlock()
 	change, err := s.rollback(ctx, number, act)
 	if err != nil {
 		return Result{}, err
 	}
-	return s.Commit(ctx, change)
+	return s.commit(ctx, change)
 }
 
 // PreviewRollback says what a roll back would come to.

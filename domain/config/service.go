@@ -46,7 +46,7 @@ type History interface {
 	// revision that did, without its edits.
 	LastEdits(ctx context.Context, refs []Ref) (map[Ref]Revision, error)
 	// Confirm notes who confirmed a revision; Conflict if it is not pending.
-	Confirm(ctx context.Context, number int64, by string) error
+	Confirm(ctx context.Context, number int64, by string, at time.Time) error
 }
 
 // Certificates answers what configuration needs to know of certificates.
@@ -110,6 +110,11 @@ func (s *Service) Snapshot() *Snapshot { return s.snapshot.Load() }
 func (s *Service) Commit(ctx context.Context, c Change) (Result, error) {
 	s.writing.Lock()
 	defer s.writing.Unlock()
+	return s.commit(ctx, c)
+}
+
+// commit is Commit for those who hold the lock of writers.
+func (s *Service) commit(ctx context.Context, c Change) (Result, error) {
 	if err := s.checkConfirm(c); err != nil {
 		return Result{}, err
 	}

@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -17,9 +18,23 @@ import (
 func validateEdits(edits []Edit) []domain.Faults {
 	faults := make([]domain.Faults, len(edits))
 	for i, e := range edits {
-		faults[i] = slices.Concat(e.Faults, e.unread(e.validate()))
+		faults[i] = e.Check()
 	}
 	return faults
+}
+
+// Check judges the value by itself and returns its faults, those that are known
+// already among them.
+func (e Edit) Check() domain.Faults { return slices.Concat(e.Faults, e.unread(e.validate())) }
+
+// locate adds faults of the edit, relative to its value, with their place in the
+// caller's input.
+func (e Edit) locate(all *domain.Faults, own domain.Faults) {
+	from := len(*all)
+	all.Merge(e.At, own)
+	for i := from; i < len(*all) && e.Line > 0; i++ {
+		(*all)[i].Line = e.Line
+	}
 }
 
 func (e Edit) validate() (f domain.Faults) {
@@ -71,8 +86,9 @@ func faultyEdits(values []domain.Faults) (n int) {
 // are the faults that each edit has by itself.
 func (s *Service) validateWhole(ctx context.Context, base, next *Snapshot, c Change, values []domain.Faults) (warnings domain.Faults, err error) {
 	var faults domain.Faults
+	var used inUse
 	for i, e := range c.Edits {
-		faults.Merge(e.At, values[i])
+		e.locate(&faults, values[i])
 	}
 	faulty := faultyEdits(values)
 	for i, e := range c.Edits {
@@ -80,26 +96,58 @@ func (s *Service) validateWhole(ctx context.Context, base, next *Snapshot, c Cha
 		if _, known := kindOf(e.Kind, e.Key); !known || others > 0 {
 			continue
 		}
-		part, warn, err := s.validateInPlace(ctx, next, e)
+		part, warn, err := s.validateInPlace(ctx, next, e, s.certificatesFor(c))
 		if err == nil && !c.unbound && len(part)+len(values[i]) == 0 {
 			err = s.checkSockets(ctx, &part, base, e.Value)
 		}
-		if err != nil {
+		if err != nil && !used.add(e, err) {
 			return nil, cmp.Or(faults.Err(), err)
 		}
-		faults.Merge(e.At, e.unread(part))
-		warnings.Merge(e.At, warn)
+		e.locate(&faults, e.unread(part))
+		e.locate(&warnings, warn)
 	}
-	return warnings, faults.Err()
+	return warnings, used.join(faults)
 }
 
-func (s *Service) validateInPlace(ctx context.Context, next *Snapshot, e Edit) (faults, warnings domain.Faults, err error) {
+// inUse collects the deletions of what is referred to, so that a change of many
+// items is told of all of them.
+type inUse struct {
+	first  error
+	faults domain.Faults
+}
+
+// add takes a Conflict in; false: the error is of another kind.
+func (u *inUse) add(e Edit, err error) bool {
+	conflict, ok := errors.AsType[*domain.Error](err)
+	if !ok || conflict.Kind != domain.Conflict {
+		return false
+	}
+	u.first = cmp.Or(u.first, err)
+	u.faults.Add(e.At, "%s", conflict.Detail)
+	return true
+}
+
+// join returns everything that keeps the change from being made: Invalid where
+// there are faults besides, else a Conflict. One alone is told as it is.
+func (u *inUse) join(faults domain.Faults) error {
+	if len(faults) > 0 {
+		return append(faults, u.faults...).Err()
+	}
+	if len(u.faults) < 2 {
+		return u.first
+	}
+	all := domain.E(domain.Conflict, "%d of the items to be deleted are in use: change what uses them first", len(u.faults))
+	all.Faults = u.faults
+	return all
+}
+
+func (s *Service) validateInPlace(ctx context.Context, next *Snapshot, e Edit, certs Certificates) (faults, warnings domain.Faults, err error) {
 	switch v := e.Value.(type) {
 	case nil:
 		return nil, nil, checkDeletion(next, e)
 	case policy.Listener:
 		faults = checkAddresses(next, v)
-		warnings, err = s.checkCertificate(ctx, &faults, "/certificate_id", v.CertificateID)
+		warnings, err = checkCertificate(ctx, certs, &faults, "/certificate_id", v.CertificateID)
 		if v.CertificateID == "" {
 			warnings = nil // the active one; that is the master switch's business
 		}
@@ -136,28 +184,50 @@ func (s *Service) validateInPlace(ctx context.Context, next *Snapshot, e Edit) (
 		warnings = v.Warnings()
 	case policy.PublicWebSettings:
 		faults = checkAddresses(next, v)
-		warnings, err = s.checkCertificate(ctx, &faults, "/certificate_id", v.CertificateID)
+		warnings, err = checkCertificate(ctx, certs, &faults, "/certificate_id", v.CertificateID)
 	case policy.OutboundSettings:
-		warnings, err = s.checkCertificate(ctx, &faults, "/certificate_id", v.CertificateID)
+		warnings, err = checkCertificate(ctx, certs, &faults, "/certificate_id", v.CertificateID)
 	case policy.ManagementSettings:
 		faults = checkAddresses(next, v)
-		warnings, err = s.checkCertificate(ctx, &faults, "/certificate_id", v.CertificateID)
+		warnings, err = checkCertificate(ctx, certs, &faults, "/certificate_id", v.CertificateID)
 	case policy.TLSSettings:
 		if v.Enabled {
 			// B1: switching on needs a usable active certificate.
-			warnings, err = s.checkCertificate(ctx, &faults, "/enabled", "")
+			warnings, err = checkCertificate(ctx, certs, &faults, "/enabled", "")
 		}
 	}
 	return faults, warnings, err
 }
 
+// certificatesFor returns what knows the certificates that the change refers to.
+func (s *Service) certificatesFor(c Change) Certificates {
+	if c.reverts != 0 {
+		return restored{s.certs}
+	}
+	return s.certs
+}
+
+// restored are the certificates of what is taken back: that one has expired or was
+// deleted since is no reason to keep what nobody confirmed (B70). Who serves by it
+// treats it as any other that comes to its end in use.
+type restored struct{ Certificates }
+
+// CheckUsable is [Certificates.CheckUsable], which only warns.
+func (r restored) CheckUsable(ctx context.Context, id string) (warning string, err error) {
+	warning, err = r.Certificates.CheckUsable(ctx, id)
+	if err != nil && domain.KindOf(err) != domain.Internal {
+		return err.Error(), nil
+	}
+	return warning, err
+}
+
 // checkCertificate adds a fault where the certificate cannot serve, and returns
 // a warning where it should not.
-func (s *Service) checkCertificate(ctx context.Context, f *domain.Faults, pointer, id string) (warnings domain.Faults, err error) {
+func checkCertificate(ctx context.Context, certs Certificates, f *domain.Faults, pointer, id string) (warnings domain.Faults, err error) {
 	if id == "" && pointer == "/certificate_id" {
 		return nil, nil
 	}
-	warning, err := s.certs.CheckUsable(ctx, id)
+	warning, err := certs.CheckUsable(ctx, id)
 	switch {
 	case domain.KindOf(err) == domain.Internal && err != nil:
 		return nil, domain.Wrap(err, "look at the certificate")

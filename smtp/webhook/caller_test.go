@@ -42,7 +42,7 @@ func TestPublicAddresses(t *testing.T) {
 		"224.0.0.1": false, "255.255.255.255": false, "240.0.0.1": false,
 		"8.8.8.8": true, "100.128.0.1": true, "172.32.0.1": true,
 		"::": false, "::1": false, "::ffff:127.0.0.1": false, "::ffff:10.0.0.1": false, "fe80::1": false, "fc00::1": false,
-		"fd00:ec2::254": false, "ff02::1": false, "64:ff9b::7f00:1": false, "2002:7f00:1::": false, "2001::1": false, "fec0::1": false,
+		"fd00:ec2::254": false, "ff02::1": false, "64:ff9b::7f00:1": false, "::127.0.0.1": false, "::10.0.0.1": false, "::ffff:0:127.0.0.1": false, "2002:7f00:1::": false, "2001::1": false, "fec0::1": false,
 		"2606:4700::1111": true, "::ffff:8.8.8.8": true,
 	} {
 		if got := isPublic(netip.MustParseAddr(text)); got != want {
