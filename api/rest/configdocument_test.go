@@ -64,11 +64,17 @@ func TestEveryKindIsInTheConfigurationDocument(t *testing.T) {
 func filled(t *testing.T) *fixture {
 	f := newFixture(t)
 	for _, item := range []struct{ path, schema string }{
-		{"/server-profiles/smarthost", "ServerProfile"}, {"/trust-anchors/partner", "TrustAnchor"},
-		{"/destination-controls/partner.example", "DestinationControl"}, {"/routes/.internal.example", "Route"},
-		{"/starttls-exemptions/192.0.2.0%2F24", "STARTTLSExemption"}, {"/starttls-requirements/mx.partner.example", "STARTTLSRequirement"},
-		{"/domains/example.com", "HostedDomain"}, {"/mail-flow-policies/SPECIAL", "MailFlowPolicy"},
-		{"/listeners/second", "Listener"}, {"/alert-recipients/operators", "AlertRecipient"}, {"/webhooks/dashboard", "Webhook"},
+		{"/server-profiles/smarthost", "ServerProfile"},
+		{"/trust-anchors/partner", "TrustAnchor"},
+		{"/destination-controls/partner.example", "DestinationControl"},
+		{"/routes/.internal.example", "Route"},
+		{"/starttls-exemptions/192.0.2.0%2F24", "STARTTLSExemption"},
+		{"/starttls-requirements/mx.partner.example", "STARTTLSRequirement"},
+		{"/domains/example.com", "HostedDomain"},
+		{"/mail-flow-policies/SPECIAL", "MailFlowPolicy"},
+		{"/listeners/second", "Listener"},
+		{"/alert-recipients/operators", "AlertRecipient"},
+		{"/webhooks/dashboard", "Webhook"},
 		{"/content-filters/first", "ContentFilter"},
 	} {
 		f.call("PUT", basePath+item.path, withoutName(t, example(t, item.schema))).want(http.StatusCreated)

@@ -164,7 +164,7 @@ func TestACMEHandshakeWithoutAChallengeFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	if got := conn.ConnectionState().NegotiatedProtocol; got != "http/1.1" {
 		t.Errorf("protocol %q", got)
 	}

@@ -261,7 +261,7 @@ func askTLS(addr string) func(name, token string) error {
 		if err != nil {
 			return err
 		}
-		defer conn.Close()
+		defer func() { _ = conn.Close() }()
 		state := conn.ConnectionState()
 		leaf := state.PeerCertificates[0]
 		if state.NegotiatedProtocol != acme.ALPN || len(leaf.DNSNames) != 1 || leaf.DNSNames[0] != name {

@@ -55,7 +55,7 @@ func (a *App) every(ctx context.Context, interval time.Duration, what string, do
 	defer tick.Stop()
 	for {
 		if err := do(ctx); err != nil && ctx.Err() == nil {
-			a.logger.Error("cannot "+what, "error", err.Error())
+			a.logger.Error("work in the background failed", "work", what, "error", err.Error())
 		}
 		select {
 		case <-ctx.Done():

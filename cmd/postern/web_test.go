@@ -74,7 +74,7 @@ func dialHTTPS(t *testing.T, addr string) *keptHTTPS {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { conn.Close() })
+	t.Cleanup(func() { _ = conn.Close() })
 	return &keptHTTPS{t, conn, bufio.NewReader(conn)}
 }
 

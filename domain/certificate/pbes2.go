@@ -4,7 +4,7 @@ import (
 	"bytes"
 	"crypto/aes"
 	"crypto/cipher"
-	"crypto/des" //nolint:staticcheck // older tools encrypt keys with it: it is only read
+	"crypto/des" // older tools encrypt keys with it: it is only read
 	"crypto/pbkdf2"
 	"crypto/rand"
 	"crypto/sha1"

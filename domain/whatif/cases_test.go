@@ -339,6 +339,7 @@ func (f failing) Recorded(context.Context, time.Time) (int, error) { return 0, n
 func (f failing) EachSession(context.Context, time.Time, func(*session.Record) bool) error {
 	return f.err
 }
+
 func (f failing) EachAttempt(context.Context, time.Time, func(*delivery.RecordedAttempt) bool) error {
 	return nil
 }

@@ -46,7 +46,7 @@ func (o *Orders) Run(ctx context.Context) {
 
 func (o *Orders) note(what string, err error) {
 	if err != nil {
-		o.Log.Warn(what, "error", err.Error())
+		o.Log.Warn("a renewal has trouble", "trouble", what, "error", err.Error())
 	}
 }
 

@@ -105,8 +105,11 @@ func TestGroupByWhatCountsAtAnAddress(t *testing.T) {
 		want   []delivery.Status
 	}{
 		{"alone", nil, []delivery.Status{delivery.Delivered, delivery.Deferred, delivery.Delivered, delivery.Delivered, delivery.Delivered}},
-		{"with a requirement at the address", []config.Value{requirement{policy.STARTTLSEntry{Pattern: pattern, Reason: "test"}}},
-			[]delivery.Status{delivery.Deferred, delivery.Deferred, delivery.Deferred, delivery.Bounced, delivery.Deferred}},
+		{
+			"with a requirement at the address",
+			[]config.Value{requirement{policy.STARTTLSEntry{Pattern: pattern, Reason: "test"}}},
+			[]delivery.Status{delivery.Deferred, delivery.Deferred, delivery.Deferred, delivery.Bounced, delivery.Deferred},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			r := newRig(t, append(slices.Clone(values), tt.values...)...)

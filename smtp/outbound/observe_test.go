@@ -131,7 +131,8 @@ func TestFailureAtCredentialsIsSortedByItsTLS(t *testing.T) {
 			"connection example.com preferred failed", "failure example.com 4.7.11",
 		}},
 		"implicit TLS and refused": {
-			smarthost("", implicit), smtptest.MXOptions{ImplicitTLS: true, Greeting: "421 4.3.2 not now"},
+			smarthost("", implicit),
+			smtptest.MXOptions{ImplicitTLS: true, Greeting: "421 4.3.2 not now"},
 			[]string{"connection example.com required success verified", "failure example.com 4.3.2"},
 		},
 	} {

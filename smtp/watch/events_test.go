@@ -73,7 +73,8 @@ func TestBouncesAreEventsWithoutAddresses(t *testing.T) {
 	bounces := NewBounces(log)
 	bounces.Settled(m, &delivery.Settlement{Progress: []delivery.Progress{{Recipient: 2, State: delivery.RecipientQueued}}})
 	bounces.Settled(m, &delivery.Settlement{Progress: []delivery.Progress{
-		{Recipient: 0, State: delivery.RecipientBounced, Last: gone}, {Recipient: 1, State: delivery.RecipientBounced, Last: gone},
+		{Recipient: 0, State: delivery.RecipientBounced, Last: gone},
+		{Recipient: 1, State: delivery.RecipientBounced, Last: gone},
 		{Recipient: 2, State: delivery.RecipientQueued},
 	}})
 	events := log.Take()

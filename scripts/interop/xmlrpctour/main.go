@@ -45,7 +45,7 @@ func run(url, folder string) error {
 	if err != nil {
 		return err
 	}
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 	t := tour{Client: client, folder: folder, sessions: map[string]string{"nobody": ""}}
 	for _, step := range []func() error{t.logIn, t.install, t.list, t.multicall, t.faults} {
 		if err := step(); err != nil {
