@@ -45,14 +45,21 @@ type Fault struct {
 	Pointer string
 	// Message says what is wrong and how to mend it, without the pointer.
 	Message string
+	// Line is that of the input, from 1, where it is read line by line; the pointer
+	// leads into the document of the line. 0: not by lines.
+	Line int
 }
 
-// String returns "pointer: message".
+// String returns "line: pointer: message", without what is not there.
 func (f Fault) String() string {
-	if f.Pointer == "" {
-		return f.Message
+	text := f.Message
+	if f.Pointer != "" {
+		text = f.Pointer + ": " + text
 	}
-	return f.Pointer + ": " + f.Message
+	if f.Line > 0 {
+		text = fmt.Sprintf("line %d: %s", f.Line, text)
+	}
+	return text
 }
 
 // Faults collects every broken rule of one input, so that a caller learns all
@@ -68,7 +75,8 @@ func (f *Faults) Add(pointer, format string, args ...any) {
 // relative to prefix.
 func (f *Faults) Merge(prefix string, part Faults) {
 	for _, p := range part {
-		*f = append(*f, Fault{Pointer: prefix + p.Pointer, Message: p.Message})
+		p.Pointer = prefix + p.Pointer
+		*f = append(*f, p)
 	}
 }
 

@@ -6,11 +6,13 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"time"
 
 	"gorm.io/gorm"
 
 	"postern/domain"
 	"postern/domain/account"
+	"postern/domain/eventlog"
 )
 
 // AccountStore keeps administrators and tokens. Neither passwords nor secrets
@@ -131,13 +133,20 @@ func noAdministrator(name string) error {
 }
 
 // SetPasswordHash is [account.AdministratorStore.SetPasswordHash].
-func (s *AccountStore) SetPasswordHash(ctx context.Context, name, hash string) error {
+func (s *AccountStore) SetPasswordHash(ctx context.Context, name, hash string, at time.Time) error {
 	return s.file.write(ctx, func(tx *gorm.DB) error {
 		done := tx.Model(&administratorRow{}).Where("name = ?", name).Update("password_hash", hash)
 		if done.Error == nil && done.RowsAffected == 0 {
 			return noAdministrator(name)
 		}
-		return done.Error
+		if done.Error != nil {
+			return done.Error
+		}
+		var row administratorRow
+		if err := tx.Where("name = ?", name).Take(&row).Error; err != nil {
+			return err
+		}
+		return insertEvents(tx, row.administrator().Event(eventlog.AdministratorChanged, at))
 	})
 }
 
@@ -167,7 +176,10 @@ func (s *AccountStore) CreateFirst(ctx context.Context, a account.Administrator,
 		if err := tx.Create(&administrator).Error; err != nil {
 			return err
 		}
-		return tx.Create(&token).Error
+		if err := tx.Create(&token).Error; err != nil {
+			return err
+		}
+		return insertEvents(tx, a.Event(eventlog.AdministratorCreated, a.CreatedAt), t.Event(eventlog.TokenCreated, t.CreatedAt))
 	})
 	return created && err == nil, err
 }
@@ -209,7 +221,12 @@ func noToken(id string) error {
 // InsertToken is [account.TokenStore.InsertToken].
 func (s *AccountStore) InsertToken(ctx context.Context, t account.Token) error {
 	row := tokenRowOf(t)
-	err := s.file.write(ctx, func(tx *gorm.DB) error { return tx.Create(&row).Error })
+	err := s.file.write(ctx, func(tx *gorm.DB) error {
+		if err := tx.Create(&row).Error; err != nil {
+			return err
+		}
+		return insertEvents(tx, t.Event(eventlog.TokenCreated, t.CreatedAt))
+	})
 	if domain.KindOf(err) == domain.Conflict {
 		return &domain.Error{Kind: domain.Conflict, Detail: fmt.Sprintf("there is a token %q already", t.Name), Err: err}
 	}
@@ -235,12 +252,20 @@ func (s *AccountStore) Tokens(ctx context.Context, after string, limit int) ([]a
 }
 
 // DeleteToken is [account.TokenStore.DeleteToken].
-func (s *AccountStore) DeleteToken(ctx context.Context, id string) error {
+func (s *AccountStore) DeleteToken(ctx context.Context, id string, at time.Time) error {
 	return s.file.write(ctx, func(tx *gorm.DB) error {
+		var row tokenRow
+		if err := tx.Where("id = ?", id).Find(&row).Error; err != nil {
+			return err
+		}
 		done := tx.Where("id = ?", id).Delete(&tokenRow{})
 		if done.Error == nil && done.RowsAffected == 0 {
 			return noToken(id)
 		}
-		return done.Error
+		if done.Error != nil {
+			return done.Error
+		}
+		gone := account.Token{ID: row.ID, Name: row.Name, Role: account.Role(row.Role), CreatedBy: row.CreatedBy}
+		return insertEvents(tx, gone.Event(eventlog.TokenDeleted, at)) // one with unreadable limits can be deleted too
 	})
 }

@@ -55,14 +55,14 @@ func TestCreateFirstIsAllOrNothing(t *testing.T) {
 
 func TestSetPasswordHash(t *testing.T) {
 	s := openTest(t, t.TempDir()).Accounts()
-	if err := s.SetPasswordHash(t.Context(), "admin", "hash"); domain.KindOf(err) != domain.NotFound {
+	if err := s.SetPasswordHash(t.Context(), "admin", "hash", time.Now()); domain.KindOf(err) != domain.NotFound {
 		t.Errorf("error %v", err)
 	}
 	admin := account.Administrator{Name: "admin", Role: account.RoleAdmin, CreatedAt: testTime}
 	if _, err := s.CreateFirst(t.Context(), admin, testToken("1", "first")); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.SetPasswordHash(t.Context(), "admin", "hash"); err != nil {
+	if err := s.SetPasswordHash(t.Context(), "admin", "hash", time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	admin.PasswordHash = "hash"
@@ -119,10 +119,10 @@ func TestTokens(t *testing.T) {
 	if diff := cmp.Diff([]account.Token{testToken("2", "b")}, page, equalAddresses()); diff != "" || err != nil {
 		t.Errorf("error %v (-want +got):\n%s", err, diff)
 	}
-	if err := s.DeleteToken(t.Context(), "2"); err != nil {
+	if err := s.DeleteToken(t.Context(), "2", time.Now()); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.DeleteToken(t.Context(), "2"); domain.KindOf(err) != domain.NotFound {
+	if err := s.DeleteToken(t.Context(), "2", time.Now()); domain.KindOf(err) != domain.NotFound {
 		t.Errorf("error %v", err)
 	}
 	if _, err := s.Token(t.Context(), "2"); domain.KindOf(err) != domain.NotFound {

@@ -63,10 +63,22 @@ func (r draftEditRow) edit() config.DraftEdit {
 func (s *ConfigurationStore) PutDraft(ctx context.Context, d config.Draft) error {
 	return s.file.write(ctx, func(tx *gorm.DB) error {
 		row := draftRowOf(d)
-		if err := tx.Clauses(clause.OnConflict{UpdateAll: true}).Create(&row).Error; err != nil || d.State == config.DraftOpen {
+		var known int64
+		if err := tx.Model(&draftRow{}).Where("id = ?", d.ID).Count(&known).Error; err != nil {
 			return err
 		}
-		return forgetDraftEdits(tx, d.ID)
+		if err := tx.Clauses(clause.OnConflict{UpdateAll: true}).Create(&row).Error; err != nil {
+			return err
+		}
+		if d.State == config.DraftOpen && known > 0 {
+			return nil // another comment
+		}
+		if d.State != config.DraftOpen {
+			if err := forgetDraftEdits(tx, d.ID); err != nil {
+				return err
+			}
+		}
+		return insertEvents(tx, d.Event())
 	})
 }
 
@@ -170,6 +182,9 @@ func settle(tx *gorm.DB, r config.Revision) error {
 		if err := settlePending(tx, r.Reverts, reverted); err != nil {
 			return err
 		}
+		if err := insertEvents(tx, r.RevertedEvent()); err != nil {
+			return err
+		}
 	}
 	if r.Draft == "" {
 		return nil
@@ -180,7 +195,14 @@ func settle(tx *gorm.DB, r config.Revision) error {
 	if ended.Error == nil && ended.RowsAffected != 1 {
 		return domain.E(domain.Conflict, "draft %s is not open", r.Draft)
 	}
-	return errors.Join(ended.Error, forgetDraftEdits(tx, r.Draft))
+	if err := errors.Join(ended.Error, forgetDraftEdits(tx, r.Draft)); err != nil {
+		return err
+	}
+	var row draftRow
+	if err := tx.Where("id = ?", r.Draft).Take(&row).Error; err != nil {
+		return err
+	}
+	return insertEvents(tx, row.draft().Event())
 }
 
 func settlePending(tx *gorm.DB, number int64, columns map[string]any) error {
@@ -192,8 +214,12 @@ func settlePending(tx *gorm.DB, number int64, columns map[string]any) error {
 }
 
 // Confirm is [config.History.Confirm].
-func (s *ConfigurationStore) Confirm(ctx context.Context, number int64, by string) error {
+func (s *ConfigurationStore) Confirm(ctx context.Context, number int64, by string, at time.Time) error {
 	return s.file.write(ctx, func(tx *gorm.DB) error {
-		return settlePending(tx, number, map[string]any{"confirmation": string(config.ConfirmationConfirmed), "settled_by": by})
+		confirmed := map[string]any{"confirmation": string(config.ConfirmationConfirmed), "settled_by": by}
+		if err := settlePending(tx, number, confirmed); err != nil {
+			return err
+		}
+		return insertEvents(tx, config.ConfirmedEvent(number, by, at))
 	})
 }

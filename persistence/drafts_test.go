@@ -203,8 +203,8 @@ func TestConfirmationsAreKept(t *testing.T) {
 	if diff := cmp.Diff([]int64{1}, pending()); diff != "" {
 		t.Error(diff)
 	}
-	must(s.Confirm(t.Context(), 1, "grace"))
-	if err := s.Confirm(t.Context(), 1, "grace"); domain.KindOf(err) != domain.Conflict {
+	must(s.Confirm(t.Context(), 1, "grace", time.Now()))
+	if err := s.Confirm(t.Context(), 1, "grace", time.Now()); domain.KindOf(err) != domain.Conflict {
 		t.Errorf("confirmed twice: %v", err)
 	}
 	must(commit(2, waits))

@@ -3,11 +3,13 @@ package persistence
 import (
 	"context"
 	"errors"
+	"time"
 
 	"gorm.io/gorm"
 	"gorm.io/gorm/clause"
 
 	"postern/domain/account"
+	"postern/domain/eventlog"
 )
 
 // NoteUses is [account.TokenUseStore.NoteUses].
@@ -27,7 +29,7 @@ func (s *AccountStore) NoteUses(ctx context.Context, uses []account.TokenUse) er
 }
 
 // ChangeAdministrator is [account.Roster.ChangeAdministrator].
-func (s *AccountStore) ChangeAdministrator(ctx context.Context, name string, change func(now account.Administrator, exists bool, others int64) (*account.Administrator, error)) error {
+func (s *AccountStore) ChangeAdministrator(ctx context.Context, name string, at time.Time, change func(now account.Administrator, exists bool, others int64) (*account.Administrator, error)) error {
 	return s.file.write(ctx, func(tx *gorm.DB) error {
 		var row administratorRow
 		err := tx.Where("name = ?", name).Take(&row).Error
@@ -44,11 +46,26 @@ func (s *AccountStore) ChangeAdministrator(ctx context.Context, name string, cha
 			return err
 		}
 		if next == nil {
-			return tx.Where("name = ?", name).Delete(&administratorRow{}).Error
+			return deleteAdministrator(tx, row, at)
+		}
+		what := eventlog.AdministratorChanged
+		if !exists {
+			what = eventlog.AdministratorCreated
 		}
 		stored := administratorRowOf(*next)
-		return tx.Clauses(clause.OnConflict{UpdateAll: true}).Create(&stored).Error
+		if err := tx.Clauses(clause.OnConflict{UpdateAll: true}).Create(&stored).Error; err != nil {
+			return err
+		}
+		return insertEvents(tx, next.Event(what, at))
 	})
+}
+
+func deleteAdministrator(tx *gorm.DB, row administratorRow, at time.Time) error {
+	done := tx.Where("name = ?", row.Name).Delete(&administratorRow{})
+	if done.Error != nil || done.RowsAffected == 0 {
+		return done.Error
+	}
+	return insertEvents(tx, row.administrator().Event(eventlog.AdministratorDeleted, at))
 }
 
 func othersWhoCanLogIn(tx *gorm.DB, name string) (others int64, err error) {

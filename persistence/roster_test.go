@@ -59,7 +59,7 @@ func TestChangeAdministratorCountsTheOthers(t *testing.T) {
 	s := openTest(t, t.TempDir()).Accounts()
 	change := func(name string, next *account.Administrator) (seen account.Administrator, exists bool, others int64) {
 		t.Helper()
-		err := s.ChangeAdministrator(t.Context(), name, func(now account.Administrator, is bool, n int64) (*account.Administrator, error) {
+		err := s.ChangeAdministrator(t.Context(), name, time.Now(), func(now account.Administrator, is bool, n int64) (*account.Administrator, error) {
 			seen, exists, others = now, is, n
 			return next, nil
 		})
@@ -89,7 +89,7 @@ func TestChangeAdministratorCountsTheOthers(t *testing.T) {
 		t.Errorf("ada is there: %v", err)
 	}
 	no := domain.E(domain.Stale, "no")
-	if err := s.ChangeAdministrator(t.Context(), "disabled", func(account.Administrator, bool, int64) (*account.Administrator, error) { return nil, no }); domain.KindOf(err) != domain.Stale {
+	if err := s.ChangeAdministrator(t.Context(), "disabled", time.Now(), func(account.Administrator, bool, int64) (*account.Administrator, error) { return nil, no }); domain.KindOf(err) != domain.Stale {
 		t.Errorf("error %v", err)
 	}
 	if a, err := s.Administrator(t.Context(), "disabled"); err != nil || !a.Disabled {

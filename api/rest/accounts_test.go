@@ -52,7 +52,7 @@ func (m *memoryAccounts) Administrators(_ context.Context, after string, limit i
 	return pageAfter(m, &m.people, limit, func(a account.Administrator) bool { return a.Name > after }), nil
 }
 
-func (m *memoryAccounts) SetPasswordHash(_ context.Context, name, hash string) error {
+func (m *memoryAccounts) SetPasswordHash(_ context.Context, name, hash string, _ time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for i := range m.people {
@@ -92,7 +92,7 @@ func (m *memoryAccounts) InsertToken(_ context.Context, t account.Token) error {
 	return nil
 }
 
-func (m *memoryAccounts) DeleteToken(_ context.Context, id string) error {
+func (m *memoryAccounts) DeleteToken(_ context.Context, id string, _ time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	for i, t := range m.tokens {
@@ -106,7 +106,7 @@ func (m *memoryAccounts) DeleteToken(_ context.Context, id string) error {
 
 func (m *memoryAccounts) NoteUses(context.Context, []account.TokenUse) error { return nil }
 
-func (m *memoryAccounts) ChangeAdministrator(_ context.Context, name string, change func(account.Administrator, bool, int64) (*account.Administrator, error)) error {
+func (m *memoryAccounts) ChangeAdministrator(_ context.Context, name string, _ time.Time, change func(account.Administrator, bool, int64) (*account.Administrator, error)) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var now account.Administrator

@@ -43,9 +43,10 @@ type AlertRecipient struct {
 func newAlertRecipients(a *API) resource[AlertRecipient] {
 	return resource[AlertRecipient]{
 		api: a, kind: config.KindAlertRecipient, param: "name", key: nameKey,
-		read: readAlertRecipient,
-		show: func(v config.Value) AlertRecipient { return showAlertRecipient(v.(policy.AlertRecipient)) },
-		seal: sealAlertRecipient,
+		read:   readAlertRecipient,
+		show:   func(v config.Value) AlertRecipient { return showAlertRecipient(v.(policy.AlertRecipient)) },
+		seal:   sealAlertRecipient,
+		claims: func(r AlertRecipient) []string { return claimed("/secret", r.SecretSet) },
 	}
 }
 

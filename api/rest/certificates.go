@@ -54,7 +54,7 @@ type Certificate struct {
 	// Label is an administrator's own words.
 	Label string `json:"label,omitempty"`
 	// Source says where the certificate comes from.
-	Source certificate.Source `json:"source" validate:"required" swaggertype:"string" enums:"self_signed,demonstration,imported,csr"`
+	Source certificate.Source `json:"source" validate:"required" swaggertype:"string" enums:"self_signed,demonstration,imported,csr,digital_id"`
 	// State says whether it is the active one, of which there is at most one. A pending one has a key and a request, and waits for the certificate that an authority makes of it.
 	State certificate.State `json:"state" validate:"required" swaggertype:"string" enums:"pending,inactive,active"`
 	// Subject is the common name.
@@ -327,9 +327,8 @@ func (a *API) activateCertificate(c echo.Context) error {
 // replyActivated waits for the activation as long as the caller wants, and says
 // how far it came.
 func (a *API) replyActivated(c echo.Context, active certificate.Certificate, wait time.Duration) error {
-	ctx := c.Request().Context()
 	if wait > 0 {
-		waiting, cancel := context.WithTimeout(ctx, wait)
+		waiting, cancel := waitContext(c, wait)
 		defer cancel()
 		// Not applied in time is no failure: the header says how far it came.
 		_ = a.certificateWriter.WaitApplied(waiting, active.Activation)

@@ -68,6 +68,7 @@ func (a *API) destinationControlsOperations() []operation {
 	const list, one = "/destination-controls", "/destination-controls/:pattern"
 	return []operation{
 		{http.MethodGet, list, "listDestinationControls", account.RoleViewer, listQuery, a.listDestinationControls},
+		{http.MethodPost, list, "writeDestinationControls", account.RoleAdmin, bulkQuery, a.writeDestinationControls},
 		{http.MethodGet, one, "getDestinationControl", account.RoleViewer, nil, a.getDestinationControl},
 		{http.MethodPut, one, "replaceDestinationControl", account.RoleAdmin, writeQuery, a.replaceDestinationControl},
 		{http.MethodPatch, one, "patchDestinationControl", account.RoleAdmin, writeQuery, a.patchDestinationControl},
@@ -83,6 +84,7 @@ func (a *API) destinationControlsOperations() []operation {
 //	@Success	200	{object}	Page[DestinationControl]
 //	@Router		/destination-controls [get]
 //	@x-shape	"list"
+//	@x-also		["text/csv"]
 //	@x-role	"viewer"
 func (a *API) listDestinationControls(c echo.Context) error { return a.destinationControls.list(c) }
 
@@ -137,3 +139,22 @@ func (a *API) patchDestinationControl(c echo.Context) error { return a.destinati
 //	@x-shape	"delete"
 //	@x-role	"admin"
 func (a *API) deleteDestinationControl(c echo.Context) error { return a.destinationControls.delete(c) }
+
+// writeDestinationControls godoc
+//
+//	@Summary		Write many destination controls in one commit
+//	@Description	The body is a document a line, or CSV whose first row names the columns, which are the members of the document; GET with Accept: text/csv gives a table to begin with. A cell is a text, or JSON where the member is none; an empty one stands for an absent member. All rows are written or none; every fault has its line, and the first 1000 are listed. The body may have 64 MiB and 200000 rows, two such writes may be under way. With Prefer: respond-async a job does it, whose result is this one.
+//	@ID				writeDestinationControls
+//	@Tags			Sending
+//	@Accept			application/x-ndjson,text/csv
+//	@Param			mode	query		string	false	"upsert leaves items alone that the table does not have, replace deletes them"	Enums(upsert, replace)
+//	@Param			Prefer	header		string	false	"respond-async begins a job"
+//	@Param			body	body		string	true	"The rows"
+//	@Success		200		{object}	BulkResult
+//	@Success		202		{object}	Job
+//	@Router			/destination-controls [post]
+//	@x-shape		"bulk"
+//	@x-role			"admin"
+func (a *API) writeDestinationControls(c echo.Context) error {
+	return a.destinationControls.writeBulk(c)
+}

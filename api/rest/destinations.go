@@ -1,9 +1,12 @@
 package rest
 
 import (
+	"cmp"
 	"context"
 	"net/http"
 	"net/netip"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -46,7 +49,7 @@ type Destination struct {
 	LastTLS *DestinationTLS `json:"last_tls,omitempty"`
 	// LastError is the newest outcome that was no delivery; absent where there was none within the history. Mail may have been delivered since.
 	LastError *DestinationError `json:"last_error,omitempty"`
-	// Requirement is how mail must be encrypted, by configuration alone: what hosts and their domains publish may raise it.
+	// Requirement is how mail must be encrypted, by configuration alone: that of the next hop that asks least, where a route names several. What hosts and their domains publish may raise it.
 	Requirement DestinationRequirement `json:"requirement" validate:"required"`
 }
 
@@ -171,9 +174,12 @@ func optionalTime(t time.Time) *time.Time {
 	return &t
 }
 
-// requirementFor is the decision before any host is known (B27).
+// requirementFor is the decision as far as the configuration knows the hosts
+// (B27): that of the next hop that asks least, since the mail may leave by it.
 func requirementFor(name mailaddr.DomainName, snapshot *config.Snapshot, now time.Time) DestinationRequirement {
-	decision := policy.Effective(snapshot.OutboundInputs(name, "", netip.Addr{}, now))
+	decision := slices.MinFunc(decisionsFor(name, snapshot, now), func(a, b policy.Decision) int {
+		return cmp.Or(cmp.Compare(a.Level, b.Level), cmp.Compare(len(a.Checks), len(b.Checks)))
+	})
 	shown := DestinationRequirement{TLSLevel: decision.Level}
 	for _, r := range decision.Reasons {
 		if r.OverruledBy == "" {
@@ -182,4 +188,16 @@ func requirementFor(name mailaddr.DomainName, snapshot *config.Snapshot, now tim
 		}
 	}
 	return shown
+}
+
+// decisionsFor are those for each next hop that the configuration names, at least
+// one. An address literal is a host by itself: no route leads there.
+func decisionsFor(name mailaddr.DomainName, snapshot *config.Snapshot, now time.Time) (list []policy.Decision) {
+	if addr, err := netip.ParseAddr(strings.Trim(name.String(), "[]")); err == nil {
+		return append(list, policy.Effective(snapshot.OutboundInputs("", "", addr, now)))
+	}
+	for _, in := range snapshot.HopInputs(name, now) {
+		list = append(list, policy.Effective(in))
+	}
+	return list
 }

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"slices"
 	"testing"
@@ -12,6 +13,7 @@ import (
 	"postern/domain"
 	"postern/domain/delivery"
 	"postern/domain/mailaddr"
+	"postern/domain/policy"
 )
 
 // destinations are some in memory, in order.
@@ -82,6 +84,55 @@ func TestDestinations(t *testing.T) { // B67
 	}}
 	if diff := cmp.Diff(want, suspended.Items); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// What a route leads to is configuration too (B27): server profiles, and hosts on
+// the STARTTLS required list. Of several next hops the one that asks least counts.
+func TestDestinationRequirementKnowsTheRoute(t *testing.T) {
+	for name, tc := range map[string]struct {
+		puts map[string]string
+		of   string
+		want DestinationRequirement
+	}{
+		"server profile": {map[string]string{
+			"server-profiles/hub":    `{"type":"smtp","uris":["smtp://hub.example"],"transport_encryption":"starttls_required"}`,
+			"routes/partner.example": `{"next_hops":[{"server_profile":"hub"}]}`,
+		}, "partner.example", DestinationRequirement{policy.TLSRequired, "server_profile", "hub"}},
+		"required host": {map[string]string{
+			"starttls-requirements/hub.example": `{"reason":"test"}`,
+			"routes/partner.example":            `{"next_hops":[{"host":"hub.example"}]}`,
+		}, "partner.example", DestinationRequirement{policy.TLSRequired, "starttls_requirement", "hub.example"}},
+		"required address": {map[string]string{
+			"starttls-requirements/192.0.2.0%2F24": `{"reason":"test"}`,
+			"routes/partner.example":               `{"next_hops":[{"host":"192.0.2.9"}]}`,
+		}, "partner.example", DestinationRequirement{policy.TLSRequired, "starttls_requirement", "192.0.2.0/24"}},
+		"address literal": {map[string]string{
+			"starttls-requirements/192.0.2.0%2F24": `{"reason":"test"}`,
+		}, "[192.0.2.7]", DestinationRequirement{policy.TLSRequired, "starttls_requirement", "192.0.2.0/24"}},
+		"weakest": {map[string]string{
+			"starttls-requirements/hub.example": `{"reason":"test"}`,
+			"routes/partner.example":            `{"next_hops":[{"host":"hub.example"},{"host":"spare.example","priority":9}]}`,
+		}, "partner.example", DestinationRequirement{policy.TLSNone, "destination_control", "default"}},
+		"DNS": {map[string]string{
+			"destination-controls/partner.example": `{"tls_level":"required"}`,
+			"routes/partner.example":               `{"next_hops":[{"use_dns":true}]}`,
+		}, "partner.example", DestinationRequirement{policy.TLSRequired, "destination_control", "partner.example"}},
+		"discarded": {map[string]string{
+			"routes/partner.example": `{"next_hops":[{"discard":true}]}`,
+		}, "partner.example", DestinationRequirement{policy.TLSNone, "destination_control", "default"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFixture(t)
+			f.call("PATCH", "/api/v1/settings/tls", `{"enabled":true}`)
+			for _, path := range slices.Backward(slices.Sorted(maps.Keys(tc.puts))) { // what routes lead to is there first
+				f.call("PUT", "/api/v1/"+path, tc.puts[path]).want(http.StatusCreated)
+			}
+			got := decoded[struct{ Requirement DestinationRequirement }](f.call("GET", "/api/v1/destinations/"+tc.of, "").want(http.StatusOK))
+			if got.Requirement != tc.want {
+				t.Errorf("got %+v, want %+v", got.Requirement, tc.want)
+			}
+		})
 	}
 }
 

@@ -82,7 +82,7 @@ func (a *API) eventsOperations() []operation {
 //	@Description
 //	@Description	Events are kept as long as other history, the newest 200000 of them. To go on behind one that is forgotten is 410, whose detail says from where to go on; a stream says so by an event `reset` and goes on from there. Load the state anew then.
 //	@Description
-//	@Description	Types: `configuration.committed`, `.applied`, `.stuck`; `certificate.created`, `.activated`, `.deleted`, `.expiring`; `tls.failed` (to a destination that requires it, once while its alert is open); `alert.opened`, `.acknowledged`, `.resolved`; `message.bounced`, `.held`, `.released`, `.retried`, `.deleted`; `queue.unhealthy`, `.recovered`; `job.finished`; `token.created`, `.deleted`; `events.lost` (how many could not be kept). New types may come.
+//	@Description	Types: `configuration.committed`, `.applied`, `.stuck`, `.confirmed`, `.reverted` (nobody confirmed it in time); `draft.opened`, `.committed`, `.discarded`; `certificate.created`, `.activated`, `.deleted`, `.expiring`; `tls.failed` (to a destination that requires it, once while its alert is open); `alert.opened`, `.acknowledged`, `.resolved`; `message.bounced`, `.held`, `.released`, `.retried`, `.deleted`; `queue.unhealthy`, `.recovered`; `job.finished`; `token.created`, `.deleted`; `administrator.created`, `.changed`, `.deleted`; `events.lost` (how many could not be kept). New types may come.
 //	@ID				listEvents
 //	@Tags			Events
 //	@Param			after			query		int		false	"The number of the last event that was seen; absent: from the oldest that is kept"	minimum(0)

@@ -52,9 +52,7 @@ func (s *streams) enter(c echo.Context) (ctx context.Context, leave func(), err 
 		return nil, nil, domain.E(domain.Exhausted, "%d calls wait for events already", maxStreams)
 	}
 	s.count++
-	// The server would take the end of the time to read a request for the end of the
-	// connection. A writer that has no deadlines has none to lift.
-	_ = http.NewResponseController(c.Response()).SetReadDeadline(time.Time{})
+	liftReadDeadline(c)
 	ctx, cancel := context.WithCancel(c.Request().Context())
 	stop := context.AfterFunc(s.lifetime, cancel)
 	return ctx, func() {
@@ -66,11 +64,20 @@ func (s *streams) enter(c echo.Context) (ctx context.Context, leave func(), err 
 	}, nil
 }
 
+// liftReadDeadline is for calls that wait after their request was read: the server
+// would take the end of the time to read a request for the end of the connection,
+// and end the call's context. A writer that has no deadlines has none to lift.
+func liftReadDeadline(c echo.Context) {
+	_ = http.NewResponseController(c.Response()).SetReadDeadline(time.Time{})
+}
+
 // stream is a reply of server-sent events (HTML Living Standard §9.2).
 type stream struct {
 	api   *API
 	c     echo.Context
 	query eventlog.Query
+	// checked is when the caller's right to read was last looked at.
+	checked time.Time
 }
 
 // streamEvents sends events until the reader or the server has enough. A stream
@@ -92,15 +99,19 @@ func (a *API) streamEvents(c echo.Context, q eventlog.Query, given bool) error {
 	defer leave()
 	c.Response().Header().Set("Content-Type", mediaEvents)
 	c.Response().WriteHeader(http.StatusOK)
-	s := &stream{api: a, c: c, query: q}
+	s := &stream{api: a, c: c, query: q, checked: time.Now()}
 	for err := s.position(); err == nil && ctx.Err() == nil; {
 		err = s.step(ctx)
 	}
 	return nil // the reader comes again, whatever ended it
 }
 
-// step sends what there is, and waits where that is all.
+// step sends what there is, and waits where that is all. However busy the stream
+// is, it does not outlast the right to read it for long.
 func (s *stream) step(ctx context.Context) error {
+	if err := s.checkCaller(); err != nil {
+		return err
+	}
 	page, err := s.api.events.Read(ctx, s.query)
 	if gone, ok := errors.AsType[*eventlog.GoneError](err); ok {
 		s.query.After = gone.GoOn()
@@ -110,6 +121,9 @@ func (s *stream) step(ctx context.Context) error {
 		return err
 	}
 	for _, e := range page.Events {
+		if err := s.checkCaller(); err != nil { // a slow reader makes a page last
+			return err
+		}
 		if err := s.send(string(e.Type), e.Number, showEvent(e)); err != nil {
 			return err
 		}
@@ -129,10 +143,20 @@ func (s *stream) wait(ctx context.Context) error {
 	if err := s.api.events.Wait(waiting, s.query.After); err == nil || ctx.Err() != nil {
 		return nil
 	}
-	if err := s.api.authorize(s.c, operation{method: http.MethodGet, role: account.RoleViewer}); err != nil {
+	if err := s.checkCaller(); err != nil {
 		return err
 	}
 	return s.position()
+}
+
+// checkCaller looks, once in a heartbeat of wall time, whether the caller may still
+// read the stream.
+func (s *stream) checkCaller() error {
+	if time.Since(s.checked) < heartbeat {
+		return nil
+	}
+	s.checked = time.Now()
+	return s.api.authorize(s.c, operation{method: http.MethodGet, role: account.RoleViewer})
 }
 
 // position tells the reader from where to go on, which events that were not chosen

@@ -125,6 +125,8 @@ type ClientExplanation struct {
 	NamesLookedUp bool `json:"names_looked_up"`
 	// NamesProblem is why there are none, or may be more: a look-up failed, or no name leads back to the address.
 	NamesProblem string `json:"names_problem,omitempty"`
+	// Stricter is the sender group of host names that the client may belong to, and that asks more of it than the one it falls into: until the names can be looked up the client is answered 421 4.4.3. Absent where none does.
+	Stricter *StricterGroup `json:"stricter,omitempty"`
 	// SenderGroups are those that the client is in, in order, down to the one that decides (B12).
 	SenderGroups []MatchedGroup `json:"sender_groups" validate:"required"`
 	// MailFlowPolicy is the policy that applies, with inheritance resolved (B14).
@@ -151,6 +153,14 @@ type MatchedGroup struct {
 	Policy string `json:"policy" validate:"required"`
 	// Action of the policy; continue looks further down the table.
 	Action policy.FlowAction `json:"action" validate:"required" swaggertype:"string" enums:"accept,relay,reject,tcp_refuse,continue"`
+}
+
+// StricterGroup is a sender group that a client may belong to.
+type StricterGroup struct {
+	// Name of the sender group.
+	Name string `json:"name" validate:"required"`
+	// Asks is what its policy demands beyond that of the group the client falls into, as requires TLS.
+	Asks string `json:"asks" validate:"required"`
 }
 
 var explainQuery = []string{"domain", "listener", "client", "message", changeParam}
@@ -331,6 +341,9 @@ func showClient(c probe.Client) *ClientExplanation {
 	}
 	for _, group := range c.Groups {
 		shown.SenderGroups = append(shown.SenderGroups, MatchedGroup(group))
+	}
+	if s := c.Stricter; s != nil {
+		shown.Stricter = &StricterGroup{Name: s.Group, Asks: s.Asks}
 	}
 	if c.Exemption != nil {
 		exemption := showExemption(*c.Exemption)

@@ -134,6 +134,7 @@ func TestExplainClient(t *testing.T) {
 	}
 	f.probes.clients = map[netip.Addr]probe.Client{addr: {
 		Listener: "inbound", Address: "192.0.2.1", Revision: 3, NamesLookedUp: true, NamesProblem: "SERVFAIL",
+		Stricter:    &probe.Stricter{Group: "PARTNERS", Asks: "requires TLS"},
 		Groups:      []probe.Group{{Name: "ALL", Policy: "ACCEPTED", Action: policy.ActionAccept}},
 		Policy:      policy.MailFlowPolicy{Name: "ACCEPTED", Action: policy.ActionAccept},
 		Certificate: probe.CertificateRequired, Proxy: "192.0.2.0/24",
@@ -145,6 +146,9 @@ func TestExplainClient(t *testing.T) {
 	if exemption["reason"] != "broken" || got["requires_tls"] != true || got["names_looked_up"] != true || got["names_problem"] != "SERVFAIL" ||
 		got["client_certificate"] != "required" || got["proxy_protocol_from"] != "192.0.2.0/24" {
 		t.Errorf("%+v", got)
+	}
+	if s, _ := got["stricter"].(map[string]any); s["name"] != "PARTNERS" || s["asks"] != "requires TLS" {
+		t.Errorf("%+v", got["stricter"])
 	}
 	if group := got["sender_groups"].([]any)[0].(map[string]any); group["name"] != "ALL" || group["action"] != "accept" {
 		t.Errorf("%+v", group)

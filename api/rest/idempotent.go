@@ -53,7 +53,13 @@ func (a *API) idempotent(o operation, next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// once carries the request out, or answers as the first time.
+// secretReplies are the operations whose reply shows a secret that is shown once
+// (B45, B73).
+var secretReplies = [...]string{"exportCertificate", "createToken"}
+
+// once carries the request out, or answers as the first time. A reply with a secret
+// is not kept: the claim stays without one, so that the request takes effect once
+// and who repeats it is told so.
 func (a *API) once(c echo.Context, o operation, key idempotency.Key, digest []byte, next echo.HandlerFunc) error {
 	// Who goes away and asks again must find the reply, not half of the work.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.Request().Context()), writeTimeout)
@@ -73,6 +79,9 @@ func (a *API) once(c echo.Context, o operation, key idempotency.Key, digest []by
 		a.fail(c, err)
 	}
 	w.Writer = kept.ResponseWriter
+	if w.Status/100 == 2 && slices.Contains(secretReplies[:], o.id) {
+		return nil
+	}
 	reply := idempotency.Reply{Status: w.Status, Header: keptHeader(w.Header()), Body: kept.body.Bytes()}
 	if err := a.idempotency.Settle(ctx, key, reply); err != nil {
 		// The claim stays, so that the request is not carried out twice.

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"encoding/json"
 	"net/http"
 	"net/http/httptest"
 	"sync"
@@ -49,7 +50,7 @@ const keyed = "Idempotency-Key"
 
 func TestTheSameKeyTakesEffectOnce(t *testing.T) {
 	f := newFixture(t)
-	const list, body = basePath + "/tokens", `{"name":"once","role":"viewer"}`
+	const list, body = basePath + "/certificates/self-signed", `{"host_name":"once.example"}`
 	first := f.call("POST", list, body, keyed, `"k1"`).want(http.StatusCreated)
 	again := f.call("POST", list, body, keyed, `k1`).want(http.StatusCreated)
 	if string(first.body) != string(again.body) || again.header.Get(headerReplayed) != "true" || first.header.Get(headerReplayed) != "" {
@@ -63,18 +64,60 @@ func TestTheSameKeyTakesEffectOnce(t *testing.T) {
 	if first.header.Get(requestIDHeader) == again.header.Get(requestIDHeader) {
 		t.Error("two requests have one id")
 	}
-	// The reply has the secret: that it was shown again is in the audit log (B73).
+	// That a reply was shown again is in the audit log (B73).
 	const shown = `{"idempotency_replayed":true}`
-	if made := f.auditOf("createToken"); len(made) != 4 || string(made[0].After) != shown || made[0].Status != http.StatusCreated || string(made[2].After) == shown {
+	if made := f.auditOf("createSelfSignedCertificate"); len(made) != 4 || string(made[0].After) != shown || made[0].Status != http.StatusCreated || string(made[2].After) == shown {
 		t.Errorf("audit entries %+v", made)
 	}
 	f.audited.Fill(true)
 	f.call("POST", list, body, keyed, "k1").want(http.StatusServiceUnavailable)
 	f.audited.Fill(false)
-	f.call("POST", list, `{"name":"other","role":"viewer"}`, keyed, "k1").want(http.StatusUnprocessableEntity)
-	f.call("POST", list, body, keyed, "k2").want(http.StatusConflict) // the name is taken
-	f.call("POST", list, body, keyed, "k2").want(http.StatusConflict)
+	f.call("POST", list, `{"host_name":"other.example"}`, keyed, "k1").want(http.StatusUnprocessableEntity)
+	f.call("POST", list, `{}`, keyed, "k2").want(http.StatusUnprocessableEntity)
+	f.call("POST", list, `{}`, keyed, "k2").want(http.StatusUnprocessableEntity)
 	f.call("POST", list, body, keyed, "not a key").want(http.StatusBadRequest)
+}
+
+// Secrets that are shown once are not kept for those who ask again; what was refused
+// is.
+func TestRepliesWithSecretsAreNotKept(t *testing.T) {
+	f := newFixture(t)
+	claims := new(memoryClaims)
+	p := f.parts()
+	p.Idempotency = idempotency.NewService(claims, time.Now)
+	server := httptest.NewServer(New(p).Handler())
+	defer server.Close()
+	f.server = server
+	id := decodeID(t, f.call("POST", basePath+"/certificates/self-signed", `{"host_name":"mail.example"}`).want(http.StatusCreated))
+	for path, body := range map[string]string{
+		basePath + "/tokens":                         `{"name":"once","role":"viewer"}`,
+		basePath + "/certificates/" + id + "/export": `{"format":"pem","unencrypted":true}`,
+	} {
+		first := f.call("POST", path, body, keyed, path)
+		if first.status/100 != 2 {
+			t.Errorf("%s: %d %s", path, first.status, first.body)
+		}
+		f.call("POST", path, body, keyed, path).want(http.StatusConflict)
+	}
+	for key, claim := range claims.claims {
+		if claim.Reply != nil {
+			t.Errorf("the reply to %s is kept", key.Operation)
+		}
+	}
+	refused := f.call("POST", basePath+"/tokens", `{}`, keyed, "k").want(http.StatusUnprocessableEntity)
+	again := f.call("POST", basePath+"/tokens", `{}`, keyed, "k").want(http.StatusUnprocessableEntity)
+	if again.header.Get(headerReplayed) != "true" || refused.header.Get(headerReplayed) != "" {
+		t.Error("the refusal is not kept")
+	}
+}
+
+func decodeID(t *testing.T, a answer) string {
+	t.Helper()
+	var shown struct{ ID string }
+	if err := json.Unmarshal(a.body, &shown); err != nil {
+		t.Fatal(err)
+	}
+	return shown.ID
 }
 
 func TestAKeyIsTheCallersOwn(t *testing.T) {

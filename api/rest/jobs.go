@@ -105,6 +105,10 @@ func (a *API) startJob(c echo.Context, kind string, work job.Work) error {
 	if err != nil {
 		return err
 	}
+	return replyJob(c, begun)
+}
+
+func replyJob(c echo.Context, begun job.Job) error {
 	c.Response().Header().Set("Location", basePath+"/jobs/"+begun.ID)
 	return reply(c, http.StatusAccepted, showJob(begun))
 }
@@ -159,7 +163,7 @@ func (a *API) getJob(c echo.Context) error {
 	look, ctx := a.jobs.Get, c.Request().Context()
 	if wait > 0 {
 		var cancel context.CancelFunc
-		ctx, cancel = context.WithTimeout(ctx, wait)
+		ctx, cancel = waitContext(c, wait)
 		defer cancel()
 		look = a.jobs.Wait
 	}

@@ -171,6 +171,9 @@ func (p *treeParser) object(pointer string) jsonNode {
 
 // escapePointer makes a key a segment of a JSON pointer (RFC 6901 §3).
 func escapePointer(key string) string {
+	if !strings.ContainsAny(key, "~/") {
+		return key
+	}
 	return strings.NewReplacer("~", "~0", "/", "~1").Replace(key)
 }
 

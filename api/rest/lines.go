@@ -13,22 +13,26 @@ const mediaNDJSON = "application/x-ndjson"
 // lines is the state of a list that is written line by line: whole, where the
 // caller set no limit.
 type lines struct {
-	began bool
-	more  bool
-	after string
+	// mediaType is NDJSON, or CSV where the list is a table.
+	mediaType string
+	began     bool
+	more      bool
+	after     string
 }
 
 const linesKey = "lines"
 
-// inLines lets a list be read as NDJSON, all of it in one reply that is written
-// as it is read: the handler is called for one page after the other.
-func (a *API) inLines(next echo.HandlerFunc) echo.HandlerFunc {
+// inLines lets a list be read as NDJSON, and some as CSV, all of it in one reply
+// that is written as it is read: the handler is called for one page after the
+// other.
+func (a *API) inLines(o operation) echo.HandlerFunc {
+	next := o.handler
 	return func(c echo.Context) error {
-		mediaType, err := negotiate(c.Request(), mediaJSON, mediaNDJSON)
-		if err != nil || mediaType != mediaNDJSON {
+		mediaType, err := negotiate(c.Request(), o.mediaTypes()...)
+		if err != nil || mediaType != mediaNDJSON && mediaType != mediaCSV {
 			return next(c)
 		}
-		state := new(lines)
+		state := &lines{mediaType: mediaType}
 		c.Set(linesKey, state)
 		control := http.NewResponseController(c.Response())
 		for {
@@ -59,10 +63,17 @@ func writeLines[S, T any](c echo.Context, p pageRequest, found []S, key func(S) 
 		p.lines.after = key(found[p.limit-1])
 	}
 	var body []byte
+	if p.lines.mediaType == mediaCSV && !p.lines.began {
+		body = appendCSV(body, columnNames(columnsOf[T]()))
+	}
 	for _, each := range found {
 		item, err := show(each)
 		if err != nil {
 			return err
+		}
+		if p.lines.mediaType == mediaCSV {
+			body = appendCSV(body, cellsOf(item))
+			continue
 		}
 		body = append(append(body, mustJSON(item)...), '\n')
 	}
@@ -72,7 +83,7 @@ func writeLines[S, T any](c echo.Context, p pageRequest, found []S, key func(S) 
 	}
 	if !p.lines.began {
 		p.lines.began = true
-		c.Response().Header().Set("Content-Type", mediaNDJSON)
+		c.Response().Header().Set("Content-Type", p.lines.mediaType)
 		c.Response().WriteHeader(http.StatusOK)
 	}
 	_, err := c.Response().Write(body)

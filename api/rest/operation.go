@@ -35,6 +35,7 @@ var (
 func (a *API) operations() []operation {
 	return slices.Concat(
 		inDrafts(a.configurationOperations()...),
+		inDrafts(a.configDocumentOperations()),
 		a.changesOperations(),
 		a.presetsOperations(),
 		a.acmeChallengesOperations(),
@@ -107,7 +108,7 @@ func (a *API) register() {
 // What changes or reveals something goes into the audit log.
 func (a *API) guarded(o operation) echo.HandlerFunc {
 	if o.isList() {
-		o.handler = a.inLines(o.handler)
+		o.handler = a.inLines(o)
 	}
 	handle := a.idempotent(o, a.audited(o))
 	return func(c echo.Context) error {

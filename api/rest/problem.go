@@ -38,6 +38,8 @@ type ProblemFault struct {
 	Pointer string `json:"pointer" example:"/port"`
 	// Message says what is wrong there and how to mend it.
 	Message string `json:"message" example:"must be from 0 to 65535"`
+	// Line of the request body, from 1, where it is read line by line; the pointer leads into the document of the line.
+	Line int `json:"line,omitempty" example:"17"`
 }
 
 // problemType is a sort of problem: what is the same in every reply of the sort.
@@ -132,7 +134,7 @@ func faultsOrField(e *domain.Error) domain.Faults {
 func problemFaults(faults domain.Faults) []ProblemFault {
 	list := make([]ProblemFault, len(faults))
 	for i, fault := range faults {
-		list[i] = ProblemFault{Pointer: fault.Pointer, Message: fault.Message}
+		list[i] = ProblemFault{Pointer: fault.Pointer, Message: fault.Message, Line: fault.Line}
 	}
 	return list
 }

@@ -1,6 +1,7 @@
 package rest
 
 import (
+	"context"
 	"net/netip"
 	"time"
 
@@ -24,6 +25,13 @@ func waitParam(c echo.Context) (time.Duration, error) {
 		return 0, badQuery("wait", "must be a duration from 0s to 60s, like 10s")
 	}
 	return wait, nil
+}
+
+// waitContext bounds what a reply waits for. The time that the server gives a
+// request to be read in is over then, and does not end it.
+func waitContext(c echo.Context, wait time.Duration) (context.Context, context.CancelFunc) {
+	liftReadDeadline(c)
+	return context.WithTimeout(c.Request().Context(), wait)
 }
 
 // domainParam reads a domain name; empty without the parameter.

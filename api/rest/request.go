@@ -53,7 +53,7 @@ func readBody(c echo.Context, mediaTypes ...string) ([]byte, error) {
 
 // readOctets reads a body up to the limit.
 func readOctets(c echo.Context) ([]byte, error) {
-	data, err := io.ReadAll(http.MaxBytesReader(c.Response(), c.Request().Body, maxBodyBytes))
+	data, err := io.ReadAll(http.MaxBytesReader(c.Response(), c.Request().Body, bodyLimit(c)))
 	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, &httpError{problemTooLarge, "the limit is " + strconv.FormatInt(tooLarge.Limit, 10) + " octets"}
 	}

@@ -14,7 +14,7 @@ import (
 type RequireTLSSettings struct {
 	// Enabled is the master switch. Off: nothing is flagged, and +requiretls is a part of an address like any other.
 	Enabled bool `json:"enabled"`
-	// StripTag takes +requiretls off the address before the mail is sent on (B55).
+	// StripTag takes +requiretls off the address, wherever among its tags it stands, before the mail is sent on (B55).
 	StripTag bool `json:"strip_tag"`
 }
 

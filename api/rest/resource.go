@@ -40,12 +40,20 @@ type resource[T any] struct {
 	// as it is stored, nil where there is none. Its faults are those of the secrets
 	// themselves.
 	seal func(document T, current config.Value, keep keeper) (T, domain.Faults, error)
+	// claims, where a kind has secrets, are the pointers of those that the document
+	// says are stored.
+	claims func(document T) []string
 }
 
 // fill gives the edit the domain's value of a document. Where the value or what
 // was read of it has faults, so that it will not be committed, no secret is
 // stored for it.
 func (r resource[T]) fill(c echo.Context, edit *config.Edit, document T, current config.Value) error {
+	return r.fillBy(r.api.keepSecrets(c.Request().Context()), edit, document, current)
+}
+
+// fillBy is fill with another way to keep secrets.
+func (r resource[T]) fillBy(keep keeper, edit *config.Edit, document T, current config.Value) error {
 	if r.seal == nil {
 		edit.Value = r.read(edit.Key, document)
 		return nil
@@ -59,7 +67,7 @@ func (r resource[T]) fill(c echo.Context, edit *config.Edit, document T, current
 	if len(edit.Faults)+len(edit.Value.Validate()) > 0 {
 		return nil
 	}
-	sealed, _, err := r.seal(document, current, r.api.keepSecrets(c.Request().Context()))
+	sealed, _, err := r.seal(document, current, keep)
 	edit.Value = r.read(edit.Key, sealed)
 	return err
 }

@@ -37,7 +37,7 @@ func (a *API) commit(c echo.Context, edits ...config.Edit) (config.Result, error
 // change makes a revision in the caller's name, waits as long as the request
 // says for it to be applied, and announces both revisions.
 func (a *API) change(c echo.Context, do func(ctx context.Context, act config.Act) (config.Result, error)) (config.Result, error) {
-	comment, err := changeComment(c)
+	act, err := actOf(c)
 	if err != nil {
 		return config.Result{}, err
 	}
@@ -45,23 +45,29 @@ func (a *API) change(c echo.Context, do func(ctx context.Context, act config.Act
 	if err != nil {
 		return config.Result{}, err
 	}
-	confirm, err := confirmWithin(c)
-	if err != nil {
-		return config.Result{}, err
-	}
 	ctx := c.Request().Context()
-	result, err := do(ctx, config.Act{Author: principalOf(c).Name, Comment: comment, ConfirmWithin: confirm})
+	result, err := do(ctx, act)
 	if err != nil {
 		return result, err
 	}
 	if wait > 0 {
-		waiting, cancel := context.WithTimeout(ctx, wait)
+		waiting, cancel := waitContext(c, wait)
 		defer cancel()
 		// Not applied in time is no failure: the headers say how far it came.
 		_ = a.configuration(c).WaitApplied(waiting, result.Revision)
 	}
 	a.announceRevisions(c, result.Revision)
 	return result, nil
+}
+
+// actOf is who changes the configuration by the request, why, and on what terms.
+func actOf(c echo.Context) (config.Act, error) {
+	comment, err := changeComment(c)
+	if err != nil {
+		return config.Act{}, err
+	}
+	confirm, err := confirmWithin(c)
+	return config.Act{Author: principalOf(c).Name, Comment: comment, ConfirmWithin: confirm}, err
 }
 
 // announceRevisions sets the headers of a write that led to the revision.

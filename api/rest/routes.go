@@ -42,6 +42,7 @@ func (a *API) mailRoutesOperations() []operation {
 	const list, one = "/routes", "/routes/:pattern"
 	return []operation{
 		{http.MethodGet, list, "listRoutes", account.RoleViewer, listQuery, a.listRoutes},
+		{http.MethodPost, list, "writeRoutes", account.RoleAdmin, bulkQuery, a.writeRoutes},
 		{http.MethodGet, one, "getRoute", account.RoleViewer, nil, a.getRoute},
 		{http.MethodPut, one, "replaceRoute", account.RoleAdmin, writeQuery, a.replaceRoute},
 		{http.MethodPatch, one, "patchRoute", account.RoleAdmin, writeQuery, a.patchRoute},
@@ -57,6 +58,7 @@ func (a *API) mailRoutesOperations() []operation {
 //	@Success	200	{object}	Page[Route]
 //	@Router		/routes [get]
 //	@x-shape	"list"
+//	@x-also		["text/csv"]
 //	@x-role	"viewer"
 func (a *API) listRoutes(c echo.Context) error { return a.mailRoutes.list(c) }
 
@@ -111,3 +113,20 @@ func (a *API) patchRoute(c echo.Context) error { return a.mailRoutes.patch(c) }
 //	@x-shape	"delete"
 //	@x-role	"admin"
 func (a *API) deleteRoute(c echo.Context) error { return a.mailRoutes.delete(c) }
+
+// writeRoutes godoc
+//
+//	@Summary		Write many routes in one commit
+//	@Description	The body is a document a line, or CSV whose first row names the columns, which are the members of the document; GET with Accept: text/csv gives a table to begin with. A cell is a text, or JSON where the member is none; an empty one stands for an absent member. All rows are written or none; every fault has its line, and the first 1000 are listed. The body may have 64 MiB and 200000 rows, two such writes may be under way. With Prefer: respond-async a job does it, whose result is this one.
+//	@ID				writeRoutes
+//	@Tags			Sending
+//	@Accept			application/x-ndjson,text/csv
+//	@Param			mode	query		string	false	"upsert leaves items alone that the table does not have, replace deletes them"	Enums(upsert, replace)
+//	@Param			Prefer	header		string	false	"respond-async begins a job"
+//	@Param			body	body		string	true	"The rows"
+//	@Success		200		{object}	BulkResult
+//	@Success		202		{object}	Job
+//	@Router			/routes [post]
+//	@x-shape		"bulk"
+//	@x-role			"admin"
+func (a *API) writeRoutes(c echo.Context) error { return a.mailRoutes.writeBulk(c) }

@@ -88,6 +88,8 @@ type Config struct {
 	Verify func(context.Context, probe.Question) (probe.Verification, error)
 	// TestCoreProfile makes a live test (B32).
 	TestCoreProfile func(context.Context, policy.CoreProfile) (probe.Inspection, error)
+	// Problems are what does not serve and is no part of the configuration's own status; nil: none.
+	Problems func() []config.Problem
 	// NotReady returns the reasons why the gateway is not ready; none if it is.
 	NotReady func(context.Context) []string
 }
@@ -138,6 +140,7 @@ type API struct {
 	verify              func(context.Context, probe.Question) (probe.Verification, error)
 	testCore            func(context.Context, policy.CoreProfile) (probe.Inspection, error)
 	notReady            func(context.Context) []string
+	problems            func() []config.Problem
 
 	listeners            resource[Listener]
 	senderGroups         resource[SenderGroups]
@@ -164,6 +167,8 @@ type API struct {
 	publicWebSettings    resource[PublicWebSettings]
 	managementSettings   resource[ManagementSettings]
 
+	bulkTurns chan struct{} // one for each table that is being written
+
 	measure    func(operation string, status int, took time.Duration)
 	rates      *rateLimiter
 	deprecated map[string]deprecation // by operationId
@@ -185,13 +190,14 @@ func New(c Config) *API {
 		destinations: c.Destinations, reports: c.TLSReports,
 		sessions: c.Sessions, reportOnly: c.ReportOnly, history: c.History,
 		listenerStatus: c.Listeners, explainDomain: c.ExplainDestination, explainClient: c.ExplainClient,
-		explainMessage: c.ExplainMessage, verify: c.Verify, notReady: c.NotReady,
+		explainMessage: c.ExplainMessage, verify: c.Verify, notReady: c.NotReady, problems: c.Problems,
 		audit: c.AuditLog, idempotency: c.Idempotency, cursorSecret: c.CursorSecret,
 		secrets: c.Secrets, testCore: c.TestCoreProfile,
 		jobs:   c.Jobs,
 		events: c.Events, streams: newStreams(), dispatcher: c.Webhooks,
 		measure: c.Measure, rates: newRateLimiter(c.Now), echo: echo.New(), deprecated: deprecations(),
 	}
+	a.bulkTurns = make(chan struct{}, maxBulkWrites)
 	a.makeResources()
 	a.echo.HTTPErrorHandler = func(err error, c echo.Context) { a.fail(c, err) }
 	a.echo.Use(a.observe)

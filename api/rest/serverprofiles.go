@@ -28,11 +28,11 @@ type ServerProfile struct {
 	Verify *bool `json:"verify,omitempty"`
 	// Username, of type smtp, to authenticate with; absent: without credentials.
 	Username string `json:"username,omitempty" maxLength:"255"`
-	// Password, of type smtp, is write-only: it is sealed and never shown. A write without it keeps the one that is stored.
+	// Password, of type smtp, is write-only: it is sealed and never shown. A write without it keeps the one that is stored, unless a URI leads to another host or port than before: then it is needed again.
 	Password string `json:"password,omitempty" format:"password" maxLength:"1024"`
 	// PasswordSet says that a password is stored; it is not read in requests.
 	PasswordSet bool `json:"password_set,omitempty" readonly:"true"`
-	// APIKey, of type core, is write-only: it is sealed and never shown. A write without it keeps the one that is stored; an empty text removes it.
+	// APIKey, of type core, is write-only: it is sealed and never shown. A write without it keeps the one that is stored, unless a URI leads to another host or port than before: then it is needed again; an empty text removes it.
 	APIKey *string `json:"api_key,omitempty" format:"password" maxLength:"255"`
 	// APIKeySet says that an API key is stored; it is not read in requests.
 	APIKeySet bool `json:"api_key_set,omitempty" readonly:"true"`
@@ -57,6 +57,9 @@ func newServerProfiles(a *API) resource[ServerProfile] {
 		read: readServerProfile,
 		show: func(v config.Value) ServerProfile { return showServerProfile(v.(policy.ServerProfile)) },
 		seal: sealServerProfile,
+		claims: func(p ServerProfile) []string {
+			return append(claimed("/password", p.PasswordSet), claimed("/api_key", p.APIKeySet)...)
+		},
 	}
 }
 
@@ -92,8 +95,25 @@ func sealServerProfile(p ServerProfile, current config.Value, keep keeper) (_ Se
 	if p.apiKeyID, err = p.keepAPIKey(stored.APIKeyID, keep); err != nil {
 		return p, nil, err
 	}
+	faults.Merge("", p.checkKept(stored))
 	p.Password, p.APIKey = "", nil
 	return p, faults, nil
+}
+
+// checkKept refuses to let a secret that was given for one server go to another:
+// whoever may change a profile would learn it at a server of their own (B32).
+func (p ServerProfile) checkKept(stored policy.ServerProfile) (f domain.Faults) {
+	if !readServerProfile(p.Name, p).(policy.ServerProfile).AddsServers(stored) {
+		return nil
+	}
+	const again = "is needed again: the URIs lead to a server that the stored one was not given for"
+	if p.Password == "" && p.passwordID != "" {
+		f.Add("/password", again)
+	}
+	if p.APIKey == nil && p.apiKeyID != "" {
+		f.Add("/api_key", again+"; an empty text removes it")
+	}
+	return f
 }
 
 // keepPassword returns the reference to the password. One that is left out stays,
@@ -170,7 +190,7 @@ func (a *API) getServerProfile(c echo.Context) error { return a.serverProfiles.g
 // replaceServerProfile godoc
 //
 //	@Summary	Create or replace a server profile
-//	@Description	A password or API key that is left out stays as it is; a password without a username goes, and so does what belongs to another type.
+//	@Description	A password or API key that is left out stays as it is, and is needed again where a URI leads to another host or port than before; a password without a username goes, and so does what belongs to another type.
 //	@ID		replaceServerProfile
 //	@Tags		Server profiles
 //	@Param		name	path	string	true	"Name of the server profile"

@@ -78,6 +78,41 @@ func TestPasswordIsKept(t *testing.T) {
 	f.call("PUT", profilePath, without).want(http.StatusUnprocessableEntity) // There is none to keep any more.
 }
 
+// A secret goes to the servers that it was given for: whoever leads the profile
+// elsewhere must know it (B32).
+func TestSecretsDoNotMoveToAnotherServer(t *testing.T) {
+	f := newFixture(t)
+	f.call("PUT", profilePath, profileBody).want(http.StatusCreated)
+	f.call("PUT", corePath, `{"type":"core","uris":["https://core.example:8008"],"api_key":"first-key"}`).want(http.StatusCreated)
+	_, change := f.openDraft("move the servers")
+	for _, tc := range []struct {
+		path, body, fault string
+	}{
+		{profilePath, `{"uris":["smtp://evil.example:587"]}`, "/password: is needed again"},
+		{profilePath, `{"uris":["smtp://relay.example:2525"]}`, "/password: is needed again"},
+		{profilePath, `{"uris":["smtp://relay.example:587","smtp://evil.example:587"],"password":null}`, "/password: is needed again"},
+		{profilePath + change, `{"uris":["smtp://evil.example:587"]}`, "/password: is needed again"},
+		{corePath, `{"uris":["https://evil.example:8008"]}`, "/api_key: is needed again"},
+		{corePath, `{"uris":["https://core.example:8008","https://evil.example:8008"],"api_key":null}`, "/api_key: is needed again"},
+		{corePath + change, `{"uris":["https://evil.example:8008"]}`, "/api_key: is needed again"},
+	} {
+		faults := f.call("PATCH", tc.path, tc.body).want(http.StatusUnprocessableEntity).faults()
+		if len(faults) != 1 || !strings.HasPrefix(faults[0], tc.fault) {
+			t.Errorf("%s %s: %v", tc.path, tc.body, faults)
+		}
+	}
+	for _, tc := range []struct{ path, body string }{
+		{profilePath, `{"uris":["smtp://RELAY.example:587/"]}`},
+		{profilePath, `{"uris":["smtp://other.example"],"password":"hunter2-hunter2"}`},
+		{profilePath, `{"uris":["smtp://third.example"],"username":null}`},
+		{corePath, `{"uris":["https://core.example:8008/api"]}`},
+		{corePath, `{"uris":["https://other.example"],"api_key":"first-key"}`},
+		{corePath, `{"uris":["https://third.example"],"api_key":""}`},
+	} {
+		f.call("PATCH", tc.path, tc.body).want(http.StatusOK)
+	}
+}
+
 // Bad input is refused with the place and the mend, nothing half applied.
 func TestServerProfileRefusals(t *testing.T) {
 	f := newFixture(t)

@@ -22,6 +22,8 @@ type TLSSettings struct {
 	RetryWithoutTLS bool `json:"retry_without_tls"`
 	// MinVersion is the lowest TLS version, unless a listener or a destination control says otherwise (B9).
 	MinVersion policy.TLSVersion `json:"min_version" swaggertype:"string" enums:"1.0,1.1,1.2,1.3"`
+	// WriteDigitalID writes the active certificate with its private key to the digital ID files on activation (B47).
+	WriteDigitalID bool `json:"write_digital_id"`
 }
 
 // QueueSettings say how often and how long delivery is tried (B75).

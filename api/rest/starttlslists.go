@@ -87,6 +87,7 @@ func (a *API) starttlsExemptionsOperations() []operation {
 	const list, one = "/starttls-exemptions", "/starttls-exemptions/:pattern"
 	return []operation{
 		{http.MethodGet, list, "listStarttlsExemptions", account.RoleViewer, listQuery, a.listStarttlsExemptions},
+		{http.MethodPost, list, "writeSTARTTLSExemptions", account.RoleAdmin, bulkQuery, a.writeSTARTTLSExemptions},
 		{http.MethodGet, one, "getSTARTTLSExemption", account.RoleViewer, nil, a.getSTARTTLSExemption},
 		{http.MethodPut, one, "replaceSTARTTLSExemption", account.RoleAdmin, writeQuery, a.replaceSTARTTLSExemption},
 		{http.MethodPatch, one, "patchSTARTTLSExemption", account.RoleAdmin, writeQuery, a.patchSTARTTLSExemption},
@@ -102,6 +103,7 @@ func (a *API) starttlsExemptionsOperations() []operation {
 //	@Success	200	{object}	Page[STARTTLSExemption]
 //	@Router		/starttls-exemptions [get]
 //	@x-shape	"list"
+//	@x-also		["text/csv"]
 //	@x-role	"viewer"
 func (a *API) listStarttlsExemptions(c echo.Context) error { return a.starttlsExemptions.list(c) }
 
@@ -161,6 +163,7 @@ func (a *API) starttlsRequirementsOperations() []operation {
 	const list, one = "/starttls-requirements", "/starttls-requirements/:pattern"
 	return []operation{
 		{http.MethodGet, list, "listStarttlsRequirements", account.RoleViewer, listQuery, a.listStarttlsRequirements},
+		{http.MethodPost, list, "writeSTARTTLSRequirements", account.RoleAdmin, bulkQuery, a.writeSTARTTLSRequirements},
 		{http.MethodGet, one, "getSTARTTLSRequirement", account.RoleViewer, nil, a.getSTARTTLSRequirement},
 		{http.MethodPut, one, "replaceSTARTTLSRequirement", account.RoleAdmin, writeQuery, a.replaceSTARTTLSRequirement},
 		{http.MethodPatch, one, "patchSTARTTLSRequirement", account.RoleAdmin, writeQuery, a.patchSTARTTLSRequirement},
@@ -176,6 +179,7 @@ func (a *API) starttlsRequirementsOperations() []operation {
 //	@Success	200	{object}	Page[STARTTLSRequirement]
 //	@Router		/starttls-requirements [get]
 //	@x-shape	"list"
+//	@x-also		["text/csv"]
 //	@x-role	"viewer"
 func (a *API) listStarttlsRequirements(c echo.Context) error { return a.starttlsRequirements.list(c) }
 
@@ -231,4 +235,40 @@ func (a *API) patchSTARTTLSRequirement(c echo.Context) error { return a.starttls
 //	@x-role	"admin"
 func (a *API) deleteSTARTTLSRequirement(c echo.Context) error {
 	return a.starttlsRequirements.delete(c)
+}
+
+// writeSTARTTLSExemptions godoc
+//
+//	@Summary		Write many STARTTLS exemptions in one commit
+//	@Description	The body is a document a line, or CSV whose first row names the columns, which are the members of the document; GET with Accept: text/csv gives a table to begin with. A cell is a text, or JSON where the member is none; an empty one stands for an absent member. All rows are written or none; every fault has its line, and the first 1000 are listed. The body may have 64 MiB and 200000 rows, two such writes may be under way. With Prefer: respond-async a job does it, whose result is this one.
+//	@ID				writeSTARTTLSExemptions
+//	@Tags			STARTTLS lists
+//	@Accept			application/x-ndjson,text/csv
+//	@Param			mode	query		string	false	"upsert leaves items alone that the table does not have, replace deletes them"	Enums(upsert, replace)
+//	@Param			Prefer	header		string	false	"respond-async begins a job"
+//	@Param			body	body		string	true	"The rows"
+//	@Success		200		{object}	BulkResult
+//	@Success		202		{object}	Job
+//	@Router			/starttls-exemptions [post]
+//	@x-shape		"bulk"
+//	@x-role			"admin"
+func (a *API) writeSTARTTLSExemptions(c echo.Context) error { return a.starttlsExemptions.writeBulk(c) }
+
+// writeSTARTTLSRequirements godoc
+//
+//	@Summary		Write many STARTTLS requirements in one commit
+//	@Description	The body is a document a line, or CSV whose first row names the columns, which are the members of the document; GET with Accept: text/csv gives a table to begin with. A cell is a text, or JSON where the member is none; an empty one stands for an absent member. All rows are written or none; every fault has its line, and the first 1000 are listed. The body may have 64 MiB and 200000 rows, two such writes may be under way. With Prefer: respond-async a job does it, whose result is this one.
+//	@ID				writeSTARTTLSRequirements
+//	@Tags			STARTTLS lists
+//	@Accept			application/x-ndjson,text/csv
+//	@Param			mode	query		string	false	"upsert leaves items alone that the table does not have, replace deletes them"	Enums(upsert, replace)
+//	@Param			Prefer	header		string	false	"respond-async begins a job"
+//	@Param			body	body		string	true	"The rows"
+//	@Success		200		{object}	BulkResult
+//	@Success		202		{object}	Job
+//	@Router			/starttls-requirements [post]
+//	@x-shape		"bulk"
+//	@x-role			"admin"
+func (a *API) writeSTARTTLSRequirements(c echo.Context) error {
+	return a.starttlsRequirements.writeBulk(c)
 }

@@ -3,6 +3,7 @@ package rest
 import (
 	"net/http"
 	"runtime"
+	"slices"
 	"time"
 
 	"github.com/labstack/echo/v4"
@@ -107,7 +108,11 @@ func (a *API) getStatus(c echo.Context) error {
 	if p := progress.Pending; p != nil {
 		status.Confirmation = &PendingConfirmation{Revision: p.Revision, ConfirmBy: p.By.UTC()}
 	}
-	for _, p := range progress.Problems {
+	problems := progress.Problems
+	if a.problems != nil {
+		problems = slices.Concat(problems, a.problems())
+	}
+	for _, p := range problems {
 		status.Problems = append(status.Problems, StatusProblem{Part: p.Part, Detail: p.Detail})
 	}
 	return reply(c, http.StatusOK, status)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/csv"
 	"net/http"
+	"slices"
 	"strconv"
 	"time"
 
@@ -32,10 +33,13 @@ func (o operation) mediaTypes() []string {
 		return []string{mediaJSON, mediaCSV, mediaSVG}
 	case chartOperation:
 		return []string{mediaSVG}
-	case changeDiffOperation, revisionDiffOperation:
+	case changeDiffOperation, revisionDiffOperation, applyOperation:
 		return []string{mediaJSON, mediaText}
 	case eventsOperation:
 		return []string{mediaJSON, mediaEvents}
+	}
+	if o.isList() && slices.Contains(tables, o.path) {
+		return []string{mediaJSON, mediaNDJSON, mediaCSV}
 	}
 	if o.isList() {
 		return []string{mediaJSON, mediaNDJSON}

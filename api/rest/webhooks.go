@@ -41,8 +41,9 @@ func newWebhooks(a *API) resource[Webhook] {
 				Enabled: w.Enabled == nil || *w.Enabled, Description: w.Description,
 			}
 		},
-		show: func(v config.Value) Webhook { return showWebhook(v.(policy.Webhook)) },
-		seal: sealWebhook,
+		show:   func(v config.Value) Webhook { return showWebhook(v.(policy.Webhook)) },
+		seal:   sealWebhook,
+		claims: func(w Webhook) []string { return claimed("/secret", w.SecretSet) },
 	}
 }
 

@@ -28,6 +28,12 @@ type CertificateWriter interface {
 	Delete(ctx context.Context, author, id, ifMatch string) (certificate.Certificate, error)
 }
 
+// CertificateForcer activates without the look at published TLSA records (B54);
+// postern/domain/certificate implements it.
+type CertificateForcer interface {
+	ForceActivate(ctx context.Context, author, id, ifMatch string) (certificate.Certificate, error)
+}
+
 // CertificateFiles takes certificates in by other ways;
 // postern/domain/certificate implements it.
 type CertificateFiles interface {
@@ -39,6 +45,7 @@ type CertificateFiles interface {
 type certificateMethods struct {
 	reader CertificateReader
 	writer CertificateWriter
+	forcer CertificateForcer
 	files  CertificateFiles
 }
 
@@ -121,9 +128,12 @@ func (c certificateMethods) writingMethods() []method {
 			name:   "certificate.activate",
 			help:   "Makes a certificate the active one for the next handshake. Returns id, state, revision (the number of the activation) and applied: whether handshakes use it already.",
 			result: "struct",
-			params: []param{idParam, ifMatchParam},
-			role:   account.RoleCertificateManager,
-			call:   c.activate,
+			params: []param{
+				idParam, ifMatchParam,
+				{name: "force", typ: typeBoolean, optional: true, help: "Activate although published TLSA records do not match."},
+			},
+			role: account.RoleCertificateManager,
+			call: c.activate,
 		},
 		{
 			name:   "certificate.delete",
@@ -180,7 +190,11 @@ func (c certificateMethods) importPEM(ctx context.Context, in invocation) (any, 
 
 // activate answers when the next handshake uses the certificate (B41).
 func (c certificateMethods) activate(ctx context.Context, in invocation) (any, error) {
-	entry, err := c.writer.Activate(ctx, in.principal.Name, arg[string](in.args, "id"), arg[string](in.args, "if_match"))
+	activate := c.writer.Activate
+	if arg[bool](in.args, "force") {
+		activate = c.forcer.ForceActivate
+	}
+	entry, err := activate(ctx, in.principal.Name, arg[string](in.args, "id"), arg[string](in.args, "if_match"))
 	if err != nil {
 		return nil, err
 	}

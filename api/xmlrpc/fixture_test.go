@@ -69,6 +69,7 @@ type fixture struct {
 	accounts      *testAccounts
 	certificates  *testCertificates
 	configuration *testConfiguration
+	reporter      *testReporter
 	clock         *testClock
 	audited       *audittest.Store
 	logged        *bytes.Buffer // only for tests with one request at a time
@@ -80,6 +81,7 @@ func newFixture(t *testing.T) *fixture {
 		accounts:      &testAccounts{},
 		certificates:  &testCertificates{},
 		configuration: newTestConfiguration(t),
+		reporter:      &testReporter{},
 		clock:         newTestClock(),
 		audited:       new(audittest.Store),
 		logged:        &bytes.Buffer{},
@@ -90,8 +92,10 @@ func newFixture(t *testing.T) *fixture {
 		Configuration:     f.configuration,
 		CertificateReader: f.certificates,
 		CertificateWriter: f.certificates,
+		CertificateForcer: f.certificates,
 		CertificateFiles:  f.certificates,
 		AuditLog:          audit.NewService(f.audited, f.clock.now),
+		Reporter:          f.reporter,
 	}, slog.New(slog.NewJSONHandler(f.logged, nil)), f.clock.now)
 	return f
 }

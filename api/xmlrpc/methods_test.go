@@ -21,6 +21,7 @@ import (
 var (
 	_ CertificateReader = (*certificate.Service)(nil)
 	_ CertificateWriter = (*certificate.Service)(nil)
+	_ CertificateForcer = (*certificate.Service)(nil)
 	_ Configuration     = (*config.Service)(nil)
 )
 
@@ -30,6 +31,7 @@ var testExpiry = time.Date(2027, 1, 2, 3, 4, 5, 0, time.UTC)
 type testCertificates struct {
 	certificates map[string]certificate.Certificate
 	asked        []string
+	forced       int
 	created      certificate.SelfSignedRequest
 	imported     certificate.ImportRequest
 	waitErr      error
@@ -88,6 +90,11 @@ func (c *testCertificates) ImportPEM(_ context.Context, author string, r certifi
 	c.asked = append(c.asked, "import by "+author)
 	c.imported = r
 	return c.add("imported"), c.err
+}
+
+func (c *testCertificates) ForceActivate(ctx context.Context, author, id, ifMatch string) (certificate.Certificate, error) {
+	c.forced++
+	return c.Activate(ctx, author, id, ifMatch)
 }
 
 func (c *testCertificates) Activate(_ context.Context, author, id, ifMatch string) (certificate.Certificate, error) {
@@ -230,6 +237,21 @@ func TestCertificateMaking(t *testing.T) {
 	_, fault := f.call(t, asManager, "certificate.import_pem", "CERT")
 	if fault == nil || fault.code != 422 || fault.text != "/private_key: does not match; /chain/0: is unrelated" {
 		t.Errorf("fault %v", fault)
+	}
+}
+
+// B54: published TLSA records are looked at unless the caller says otherwise.
+func TestCertificateActivateByForce(t *testing.T) {
+	f := newFixture(t)
+	f.certificates.add("c1")
+	f.mustCall(t, asManager, "certificate.activate", "c1", "tag", false)
+	if f.certificates.forced != 0 {
+		t.Error("forced without being asked")
+	}
+	f.mustCall(t, asManager, "certificate.activate", "c1", "tag", true)
+	f.mustCall(t, asManager, "certificate.activate", map[string]any{"id": "c1", "force": true})
+	if f.certificates.forced != 2 {
+		t.Errorf("forced %d times, want 2", f.certificates.forced)
 	}
 }
 

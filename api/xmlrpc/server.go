@@ -34,9 +34,11 @@ type Services struct {
 	Configuration     Configuration
 	CertificateReader CertificateReader
 	CertificateWriter CertificateWriter
+	CertificateForcer CertificateForcer
 	CertificateFiles  CertificateFiles
 	AuditLog          AuditLog
 	Challenges        Challenges
+	Reporter          Reporter
 }
 
 // NewServer returns a server on the services. It is to be mounted at /RPC2 and
@@ -53,9 +55,10 @@ func NewServer(services Services, logger *slog.Logger, now func() time.Time) *Se
 		s.systemMethods(),
 		s.sessionMethods(),
 		gatewayMethods{services.Version, services.Configuration}.table(),
-		certificateMethods{services.CertificateReader, services.CertificateWriter, services.CertificateFiles}.table(),
+		certificateMethods{services.CertificateReader, services.CertificateWriter, services.CertificateForcer, services.CertificateFiles}.table(),
 		tlsMethods{services.Configuration}.table(),
 		acmeMethods{services.Challenges}.table(),
+		alertMethods{services.Reporter}.table(),
 	)
 	return s
 }

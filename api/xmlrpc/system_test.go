@@ -20,7 +20,7 @@ func TestIntrospection(t *testing.T) {
 		"certificate.list", "certificate.get", "certificate.active", "certificate.create_self_signed",
 		"certificate.import_pem", "certificate.activate", "certificate.delete",
 		"certificate.create_csr", "certificate.install_signed", "certificate.import_pkcs12",
-		"tls.get_settings", "tls.set_settings",
+		"tls.get_settings", "tls.set_settings", "alert.send",
 	} {
 		if !slices.Contains(names, want) {
 			t.Errorf("%v is not listed", want)

@@ -62,6 +62,7 @@ func (a *App) makeAlerts(ctx context.Context) error {
 	a.alerts.conditions = watch.NewConditions(a.alerts.service, a.bus, logger,
 		watch.NotApplied(a.config.Status),
 		watch.Spool(func() error { return a.queue.Accepting() }),
+		watch.DigitalID(func() string { return a.digitalID.Problem() }),
 		watch.Expiry(a.certificatesInUse, time.Now),
 		watch.PlaintextShare(a.statistics.Totals, a.plaintextShare, time.Now))
 	return err

@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -53,12 +54,18 @@ func (c *apiClient) write(ctx context.Context, method, path string, body documen
 	if err != nil {
 		return err
 	}
-	committed, _ := strconv.Atoi(header.Get("Revision-Committed"))
-	applied, _ := strconv.Atoi(header.Get("Revision-Applied"))
+	committed, applied := revisionsOf(header)
 	if applied < committed {
 		return fmt.Errorf("%s %s: revision %d is not in force, but %d", method, path, committed, applied)
 	}
 	return nil
+}
+
+// revisionsOf reads how far a write has come.
+func revisionsOf(header http.Header) (committed, applied int) {
+	committed, _ = strconv.Atoi(header.Get("Revision-Committed"))
+	applied, _ = strconv.Atoi(header.Get("Revision-Applied"))
+	return committed, applied
 }
 
 func (c *apiClient) do(ctx context.Context, method, path string, body document, into any) (http.Header, error) {
@@ -66,13 +73,20 @@ func (c *apiClient) do(ctx context.Context, method, path string, body document, 
 	if err != nil {
 		return nil, err
 	}
+	return c.carry(request, into)
+}
+
+// carry sends a request in the name of the token and reads the answer.
+func (c *apiClient) carry(request *http.Request, into any) (http.Header, error) {
+	request.Header.Set("Authorization", "Bearer "+c.token)
 	response, err := c.http.Do(request)
 	if err != nil {
 		return nil, err
 	}
 	defer response.Body.Close()
 	if response.StatusCode >= http.StatusMultipleChoices {
-		return nil, fmt.Errorf("%s %s: %w", method, path, readProblem(response.Body))
+		path := strings.TrimPrefix(request.URL.RequestURI(), "/api/v1")
+		return nil, fmt.Errorf("%s %s: %w", request.Method, path, readProblem(response.Body))
 	}
 	if into == nil {
 		return response.Header, nil
@@ -92,7 +106,6 @@ func (c *apiClient) request(ctx context.Context, method, path string, body docum
 	if err != nil {
 		return nil, err
 	}
-	request.Header.Set("Authorization", "Bearer "+c.token)
 	switch {
 	case method == http.MethodPatch:
 		request.Header.Set("Content-Type", "application/merge-patch+json")

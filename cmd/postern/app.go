@@ -34,6 +34,7 @@ import (
 	"postern/domain/tlsreport"
 	"postern/persistence"
 	"postern/smtp"
+	"postern/smtp/digitalid"
 	"postern/smtp/inbound"
 	"postern/smtp/keyring"
 	"postern/smtp/outbound"
@@ -75,6 +76,8 @@ type App struct {
 	drafts       *config.Drafts
 	certificates *certificate.Service
 	ring         *keyring.Ring
+	digitalID    *digitalid.Watcher
+	shownAsUs    string // the binding of the outbound client role that is in force
 	secrets      config.Secrets
 	trust        *trust
 	resolver     *resolver
@@ -173,6 +176,7 @@ func (a *App) makeConfiguration(ctx context.Context) error {
 	if err := service.Seed(ctx, a.options.Seed); err != nil {
 		return err
 	}
+	a.makeDigitalID()
 	a.ring = keyring.New(keyring.Config{
 		Keys: keys, Bus: a.bus, Applied: a.certificates.ReportApplied, Log: a.logger, Now: time.Now,
 	})
@@ -265,6 +269,7 @@ func (a *App) follow(ctx context.Context, snapshot *config.Snapshot) []config.Pr
 		a.deliverer.CloseIdle() // what was verified under other anchors serves no longer
 		a.inspector.Forget()
 	}
+	a.followClientCertificate(snapshot)
 	return a.followWeb(ctx, snapshot)
 }
 
@@ -281,22 +286,23 @@ func (a *App) makeManagement(context.Context) error {
 		Changes: a.drafts, ChangeCommits: a.drafts, Preview: a.config.Preview,
 		Certificates: a.certificates, CertificateWriter: a.certificates, CertificateFiles: a.certificates,
 		CertificateSchedule: a.certificates, ProveCertificate: a.proveCertificate,
-		Tokens: loggedTokens{a.accounts, a.events}, Administrators: a.accounts,
+		Tokens: a.accounts, Administrators: a.accounts,
 		Messages: a.database.Queue(), MessageActor: loggedActor{a.queue, a.events}, OneHourList: oneHourView{a.oneHour},
 		Destinations: queue.NewDestinations(a.queue, a.database.Queue()), TLSReports: a.statistics,
 		Sessions: a.database.Queue(), ReportOnly: a.reportOnly, History: a.database.Queue(),
 		Secrets: a.secrets, TestCoreProfile: a.inspector.Test,
 		Listeners: a.listenerStatus, ExplainDestination: a.explainDestination, ExplainClient: a.explainClient,
 		ExplainMessage: a.explainMessage, Verify: outbound.NewVerifier(a.deliverer).Verify,
-		Measure: ops.NewRequestMeter(a.registry).Measure, NotReady: a.notReady, Alerts: a.alerts.service,
+		Measure: ops.NewRequestMeter(a.registry).Measure, NotReady: a.notReady, Problems: a.digitalIDProblems, Alerts: a.alerts.service,
 		Challenges: a.web.challenges,
 		Jobs:       a.jobs, Events: a.events, Webhooks: a.webhooks,
 	})
 	calls := xmlrpc.NewServer(xmlrpc.Services{
 		AuditLog: a.audit, Version: version(), Authenticator: a.gate,
 		Configuration:     a.config,
-		CertificateReader: a.certificates, CertificateWriter: a.certificates, CertificateFiles: a.certificates,
+		CertificateReader: a.certificates, CertificateWriter: a.certificates, CertificateForcer: a.certificates, CertificateFiles: a.certificates,
 		Challenges: a.web.challenges,
+		Reporter:   a.alerts.service,
 	}, a.logger, time.Now)
 	a.registerMetrics()
 	mux := http.NewServeMux()
@@ -371,6 +377,7 @@ func (a *App) Start(ctx context.Context) {
 	a.background.run(a.engine.Run)
 	a.startAlerts()
 	a.startCertificates()
+	a.background.run(a.digitalID.Run)
 	a.startAudit()
 	a.startControl(ctx)
 	a.onStop(a.engine.Stop)

@@ -33,6 +33,15 @@ func (a *App) clientCertificate(r *tls.CertificateRequestInfo) (*tls.Certificate
 	return a.ring.ClientCertificate(a.config.Snapshot().Settings.Outbound.CertificateID)(r)
 }
 
+// followClientCertificate ends the idle connections to servers that know us by
+// another certificate than is bound now. It is called for one snapshot at a time.
+func (a *App) followClientCertificate(s *config.Snapshot) {
+	if binding := s.Settings.Outbound.CertificateID; binding != a.shownAsUs {
+		a.shownAsUs = binding
+		a.deliverer.CloseIdle()
+	}
+}
+
 // boundCertificates returns the ids of all bindings; an empty one is the active
 // certificate.
 func boundCertificates(s *config.Snapshot) []string {

@@ -81,6 +81,23 @@ func TestStagedActivationAfterARestart(t *testing.T) {
 	})
 }
 
+// B41: servers that know us by another certificate than the one bound now are not
+// spoken to over the old connection.
+func TestClientCertificateEndsIdleConnections(t *testing.T) {
+	g := newGateway(t, t.TempDir())
+	mx := smtptest.NewMX(t, smtptest.MXOptions{})
+	g.routeTo("example.com", mx)
+	g.sendTo("1@example.com")
+	mx.WaitMessages(t, 1)
+	id := g.selfSigned(t, "client.example.com")
+	g.must("PATCH", "/settings/outbound?wait=5s", `{"own_addresses":["192.0.2.1"]}`)
+	if mx.OpenConnections() != 1 {
+		t.Fatalf("%d connections are kept", mx.OpenConnections())
+	}
+	g.must("PATCH", "/settings/outbound?wait=5s", fmt.Sprintf(`{"certificate_id":%q}`, id))
+	smtptest.Eventually(t, func() bool { return mx.OpenConnections() == 0 })
+}
+
 // B54: DNS under DNSSEC keeps an activation back; force does not ask.
 func TestPublishedTLSAKeepsAnActivationBack(t *testing.T) {
 	g := newGateway(t, t.TempDir())

@@ -6,7 +6,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
-	"postern/domain/account"
 	"postern/domain/delivery"
 	"postern/domain/eventlog"
 	"postern/smtp/queue"
@@ -62,40 +61,6 @@ func (a *App) countEvents(ctx context.Context, counts *prometheus.CounterVec) {
 // time.
 func (a *App) flushEvents(ctx context.Context) error {
 	return a.events.Flush(context.WithoutCancel(ctx))
-}
-
-// loggedTokens makes and withdraws tokens, and writes events of it.
-type loggedTokens struct {
-	*account.Service
-	log *eventlog.Log
-}
-
-// CreateToken is [account.Service.CreateToken].
-func (l loggedTokens) CreateToken(ctx context.Context, by account.Principal, want account.TokenSpec) (string, account.Token, error) {
-	secret, t, err := l.Service.CreateToken(ctx, by, want)
-	if err == nil {
-		l.append(eventlog.TokenCreated, t)
-	}
-	return secret, t, err
-}
-
-// DeleteToken is [account.Service.DeleteToken].
-func (l loggedTokens) DeleteToken(ctx context.Context, id string) error {
-	t, err := l.Token(ctx, id)
-	if err != nil {
-		return err
-	}
-	if err := l.Service.DeleteToken(ctx, id); err != nil {
-		return err
-	}
-	l.append(eventlog.TokenDeleted, t)
-	return nil
-}
-
-func (l loggedTokens) append(what eventlog.Type, t account.Token) {
-	l.log.Append(eventlog.New(what, eventlog.Subject{Kind: "token", Key: t.ID}, time.Now(), map[string]any{
-		"name": t.Name, "role": t.Role, "created_by": t.CreatedBy,
-	}))
 }
 
 // loggedActor does what an administrator wants done to messages, and writes an

@@ -158,6 +158,13 @@ func TestExplainClientCommand(t *testing.T) {
 			t.Errorf("exit code %d, no %q in %s", code, want, out)
 		}
 	}
+	g.must("PUT", "/mail-flow-policies/STRICT", `{"action":"accept","tls":"required"}`)
+	g.must("PUT", "/listeners/inbound/sender-groups/PARTNERS?wait=5s", `{"policy":"STRICT","senders":[{"pattern":".partner.example"}]}`)
+	dns.Fail("79.113.0.203.in-addr.arpa", "PTR", smtptest.ServFail)
+	if out, code := g.command("explain", "client", "inbound", "203.0.113.79"); code != 0 ||
+		!strings.Contains(out, "turned away  421 4.4.3 until the names are known: sender group PARTNERS above, of host names, requires TLS") {
+		t.Errorf("exit code %d: %s", code, out)
+	}
 	if out, code := g.command("explain", "client", "nowhere", "203.0.113.1"); code != exitFailed || !strings.Contains(out, "no listener") {
 		t.Errorf("exit code %d: %s", code, out)
 	}

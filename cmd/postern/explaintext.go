@@ -195,6 +195,9 @@ func describeNames(c *rest.ClientExplanation) string {
 func writeClient(out *strings.Builder, c *rest.ClientExplanation) {
 	fmt.Fprintf(out, "%s on listener %s, by revision %d\n", c.Address, c.Listener, c.Revision)
 	fmt.Fprintf(out, "  names        %s\n", describeNames(c))
+	if s := c.Stricter; s != nil {
+		fmt.Fprintf(out, "  turned away  421 4.4.3 until the names are known: sender group %s above, of host names, %s\n", s.Name, s.Asks)
+	}
 	for _, group := range c.SenderGroups {
 		fmt.Fprintf(out, "  sender group %s, policy %s: %s\n", group.Name, group.Policy, group.Action)
 	}

@@ -1,9 +1,10 @@
 // Command postern is the gateway: one binary that serves, shows itself
 // (demo), asks a running gateway what it would do with mail and why (explain,
-// verify), and helps an administrator who is locked out.
+// verify), takes its configuration out and in as one document (export, diff,
+// apply), and helps an administrator who is locked out.
 //
 // Exit codes: 0 done, 1 failed (of verify also: mail would not be taken), 2 the
-// command line is wrong, 3 the data directory cannot be used.
+// command line is wrong (of diff instead: there are differences), 3 the data directory cannot be used.
 package main
 
 import (
@@ -80,7 +81,8 @@ func newRootCommand() *cobra.Command {
 		SilenceErrors: true,
 	}
 	root.AddCommand(
-		newServeCommand(), newDemoCommand(), newExplainCommand(), newVerifyCommand(), newAdminCommand(), newVersionCommand(),
+		newServeCommand(), newDemoCommand(), newExplainCommand(), newVerifyCommand(),
+		newExportCommand(), newDiffCommand(), newApplyCommand(), newAdminCommand(), newVersionCommand(),
 	)
 	return root
 }

@@ -83,6 +83,11 @@ func (f *remoteFlags) show(c *cobra.Command, ask func(*apiClient, *json.RawMessa
 		return err
 	}
 	defer client.close()
+	return f.print(c, client, ask, read)
+}
+
+// print asks by the client and prints the answer.
+func (f *remoteFlags) print(c *cobra.Command, client *apiClient, ask func(*apiClient, *json.RawMessage) error, read answer) error {
 	var document json.RawMessage
 	if err := ask(client, &document); err != nil {
 		return failed(exitFailed, err)
@@ -97,6 +102,6 @@ func (f *remoteFlags) show(c *cobra.Command, ask func(*apiClient, *json.RawMessa
 	} else {
 		read.write(&text)
 	}
-	_, err = io.WriteString(c.OutOrStdout(), text.String())
+	_, err := io.WriteString(c.OutOrStdout(), text.String())
 	return failed(exitFailed, err)
 }

@@ -69,5 +69,5 @@ func (s *Service) SetPassword(ctx context.Context, name, password string) error 
 	}
 	hash := hashPassword(password)
 	leave()
-	return domain.Wrap(s.administrators.SetPasswordHash(ctx, name, hash), "set the password of %q", name)
+	return domain.Wrap(s.administrators.SetPasswordHash(ctx, name, hash, s.now()), "set the password of %q", name)
 }

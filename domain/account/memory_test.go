@@ -6,6 +6,7 @@ import (
 	"context"
 	"slices"
 	"sync"
+	"time"
 
 	"postern/domain"
 )
@@ -32,7 +33,7 @@ func (m *memory) Administrator(_ context.Context, name string) (Administrator, e
 	return a, nil
 }
 
-func (m *memory) SetPasswordHash(_ context.Context, name, hash string) error {
+func (m *memory) SetPasswordHash(_ context.Context, name, hash string, _ time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	a, ok := m.administrators[name]
@@ -113,7 +114,7 @@ func (m *memory) Tokens(_ context.Context, after string, limit int) ([]Token, er
 	return list[:min(limit, len(list))], nil
 }
 
-func (m *memory) DeleteToken(_ context.Context, id string) error {
+func (m *memory) DeleteToken(_ context.Context, id string, _ time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if _, ok := m.tokens[id]; !ok {
@@ -135,7 +136,7 @@ func (m *memory) NoteUses(_ context.Context, uses []TokenUse) error {
 	return nil
 }
 
-func (m *memory) ChangeAdministrator(_ context.Context, name string, change func(Administrator, bool, int64) (*Administrator, error)) error {
+func (m *memory) ChangeAdministrator(_ context.Context, name string, _ time.Time, change func(Administrator, bool, int64) (*Administrator, error)) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var others int64

@@ -3,6 +3,7 @@ package account
 import (
 	"context"
 	"strings"
+	"time"
 
 	"postern/domain"
 )
@@ -10,10 +11,10 @@ import (
 // Roster changes who is an administrator.
 type Roster interface {
 	// ChangeAdministrator stores what change makes of the administrator as he is
-	// now, in one transaction: nil removes him. others is how many other
+	// now, in one transaction: nil removes him. at is the time of the change. others is how many other
 	// administrators with the role admin can log in. An error of change changes
 	// nothing and is returned.
-	ChangeAdministrator(ctx context.Context, name string, change func(now Administrator, exists bool, others int64) (*Administrator, error)) error
+	ChangeAdministrator(ctx context.Context, name string, at time.Time, change func(now Administrator, exists bool, others int64) (*Administrator, error)) error
 }
 
 // AdministratorChange is what an administrator is to be.
@@ -37,7 +38,7 @@ func (s *Service) PutAdministrator(ctx context.Context, by Principal, want Admin
 	if err := mayChangeAdministrators(by); err != nil {
 		return stored, false, err
 	}
-	err = s.roster.ChangeAdministrator(ctx, want.Name, func(now Administrator, exists bool, others int64) (*Administrator, error) {
+	err = s.roster.ChangeAdministrator(ctx, want.Name, s.now(), func(now Administrator, exists bool, others int64) (*Administrator, error) {
 		if want.Check != nil {
 			if err := want.Check(now, exists); err != nil {
 				return nil, err
@@ -61,7 +62,7 @@ func (s *Service) DeleteAdministrator(ctx context.Context, by Principal, name st
 	if err := mayChangeAdministrators(by); err != nil {
 		return err
 	}
-	err := s.roster.ChangeAdministrator(ctx, name, func(now Administrator, exists bool, others int64) (*Administrator, error) {
+	err := s.roster.ChangeAdministrator(ctx, name, s.now(), func(now Administrator, exists bool, others int64) (*Administrator, error) {
 		if !exists {
 			return nil, domain.E(domain.NotFound, "there is no administrator %q", name)
 		}

@@ -16,7 +16,7 @@ type AdministratorStore interface {
 	// Administrator returns the administrator of that name, or domain.NotFound.
 	Administrator(ctx context.Context, name string) (Administrator, error)
 	// SetPasswordHash replaces the password, or returns domain.NotFound.
-	SetPasswordHash(ctx context.Context, name, hash string) error
+	SetPasswordHash(ctx context.Context, name, hash string, at time.Time) error
 	// Administrators returns up to limit administrators with names after the
 	// given one, in order.
 	Administrators(ctx context.Context, after string, limit int) ([]Administrator, error)
@@ -38,7 +38,7 @@ type TokenStore interface {
 	// Tokens returns up to limit tokens with ids after the given one, in order.
 	Tokens(ctx context.Context, after string, limit int) ([]Token, error)
 	// DeleteToken removes a token, or returns domain.NotFound.
-	DeleteToken(ctx context.Context, id string) error
+	DeleteToken(ctx context.Context, id string, at time.Time) error
 }
 
 // Dependencies is what a [Service] is built on. All fields are required.

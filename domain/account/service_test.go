@@ -92,7 +92,7 @@ func TestFirstStart(t *testing.T) {
 
 func TestAdministratorWithoutPasswordCannotLogIn(t *testing.T) {
 	s, store, _, _ := newTestService(t)
-	if err := store.SetPasswordHash(t.Context(), "admin", ""); err != nil {
+	if err := store.SetPasswordHash(t.Context(), "admin", "", time.Now()); err != nil {
 		t.Fatal(err)
 	}
 	wantKind(t, s.login(t, "admin", "", home), domain.Unauthenticated)

@@ -75,5 +75,5 @@ func (s *Service) Token(ctx context.Context, id string) (Token, error) {
 // DeleteToken withdraws a token at once, from open sessions too (see
 // [Service.Current]), or returns domain.NotFound.
 func (s *Service) DeleteToken(ctx context.Context, id string) error {
-	return domain.Wrap(s.tokens.DeleteToken(ctx, id), "delete the token")
+	return domain.Wrap(s.tokens.DeleteToken(ctx, id, s.now()), "delete the token")
 }

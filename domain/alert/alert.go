@@ -126,6 +126,17 @@ func (a Alert) notifying(recipients []policy.AlertRecipient, now time.Time) Aler
 	return a
 }
 
+// Pending returns how many recipients are being told.
+func (a Alert) Pending() int {
+	n := 0
+	for _, each := range a.Notices {
+		if each.State == NoticePending {
+			n++
+		}
+	}
+	return n
+}
+
 // noted returns the alert with what came of a notice. One that a later
 // notification has replaced is gone.
 func (a Alert) noted(n Notice) Alert {

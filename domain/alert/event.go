@@ -12,9 +12,11 @@ const (
 	SpoolUnhealthy     Kind = "spool_unhealthy"      // B77
 	CertificateExpiry  Kind = "certificate_expiry"   // about a certificate and days left (B53)
 	ActivationFailed   Kind = "activation_failed"    // a staged one; about a certificate (B41)
+	DigitalIDRefused   Kind = "digital_id_refused"   // the files are not taken, or cannot be written (B47)
 	PlaintextShare     Kind = "plaintext_share"      // about a direction
 	STARTTLSDropped    Kind = "starttls_dropped"     // about a destination domain
 	WebhookFailing     Kind = "webhook_failing"      // about a webhook
+	Reported           Kind = "reported"             // about the subject of a report (B49)
 )
 
 // Type returns the type that recipients subscribe to.

@@ -33,6 +33,9 @@ type Store interface {
 type Notification struct {
 	Alert     Alert
 	Recipient policy.AlertRecipient
+	// Named says that whoever reported the alert named the recipient, who is not
+	// one of the configuration.
+	Named bool
 }
 
 // Notifier takes notifications to their recipients. Notify returns at once; what

@@ -62,21 +62,31 @@ func NewService(ctx context.Context, d Dependencies) (*Service, error) {
 func (s *Service) Raise(ctx context.Context, e Event) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
+	_, err := s.raise(ctx, e, nil)
+	return err
+}
+
+// raise is Raise, which also tells those who are named, if any: each time, and
+// whatever the distance to the time before.
+func (s *Service) raise(ctx context.Context, e Event, named []policy.AlertRecipient) (Alert, error) {
 	now := s.Now().UTC()
 	a, known := s.live[e.Key()]
 	switch {
 	case known && a.over(now), !known && len(s.live) < maxLive:
 		a = live{Alert: Alert{ID: s.NewID()}}
 	case !known:
-		return domain.E(domain.Exhausted, "%d alerts wait to be resolved: %s is not raised", maxLive, e.Key())
+		return Alert{}, domain.E(domain.Exhausted, "%d alerts wait to be resolved: %s is not raised", maxLive, e.Key())
 	case e.Once && a.State != Resolved && a.saved:
-		return nil
+		return a.Alert, nil
 	}
 	a.Alert = a.raise(e, now)
 	if a.due(now) {
 		a.Alert = s.notify(a.Alert, now)
 	}
-	return s.keep(ctx, a.Alert)
+	if len(named) > 0 {
+		a.Alert = s.notifyNamed(a.Alert, named, now)
+	}
+	return a.Alert, s.keep(ctx, a.Alert)
 }
 
 // notify tells everyone who wants to know. An alert that nobody wants to know

@@ -20,10 +20,14 @@ func (e Event) subject() string {
 		return e.expirySubject()
 	case ActivationFailed:
 		return "Certificate " + e.About + " was not activated at its time"
+	case DigitalIDRefused:
+		return "The digital ID files and the active certificate disagree"
 	case PlaintextShare:
 		return "Too much " + e.About + " mail is in clear"
 	case STARTTLSDropped:
 		return "Mail for " + e.About + " goes in clear, and went under TLS before"
+	case Reported:
+		return e.About
 	case WebhookFailing:
 		return "Webhook " + e.About + " does not take its events"
 	}
@@ -51,13 +55,19 @@ func (k Kind) Advice() string {
 		return "The gateway serves on with the revision before. Mend what is named above, or roll the revision back."
 	case SpoolUnhealthy:
 		return "New mail is refused for now, so that senders keep it. Look at the disk of the data directory."
+	case Reported:
+		return "A program outside the gateway reported this. Resolve the alert when the matter is settled: the program " +
+			"reports failures, and nothing ends the alert by itself."
 	case WebhookFailing:
 		return "Look at its deliveries, and mend the receiver or the webhook. Events wait for it as long as they are kept; " +
 			"what was refused can be replayed."
 	case CertificateExpiry:
 		return "Import or make another certificate and activate it, or bind it to the listeners in question."
 	case ActivationFailed:
-		return "The certificate before stays in use. Mend what is named above, or activate another certificate, and resolve the alert."
+		return "The certificate before stays in use. Mend what is named above, or activate another certificate: either resolves the alert."
+	case DigitalIDRefused:
+		return "The certificate before stays in use. Mend the files in the folder digital-id of the data directory; they are " +
+			"looked at all the time, and the alert resolves itself."
 	case PlaintextShare:
 		return "The TLS connections report says by domain which peers are in clear. Offer STARTTLS on the listeners, and " +
 			"prefer or require it for destinations and sender groups."

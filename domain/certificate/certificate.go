@@ -33,6 +33,7 @@ const (
 	Demonstration Source = "demonstration" // made here at first start (B52)
 	Imported      Source = "imported"      // handed in with its key (B44)
 	Requested     Source = "csr"           // signed by an authority for a key made here (B43)
+	FromDigitalID Source = "digital_id"    // from the files in the data directory (B47)
 )
 
 // State says whether handshakes use a certificate.

@@ -4,14 +4,12 @@ import (
 	"context"
 	"crypto"
 	"crypto/x509"
-	"encoding/asn1"
 	"errors"
 	"fmt"
 	"io"
 	"log/slog"
-	"math/big"
+	"slices"
 	"strings"
-	"time"
 
 	"software.sslmate.com/src/go-pkcs12"
 
@@ -19,12 +17,9 @@ import (
 )
 
 // Bounds of the work on one PKCS#12 file. Tools write 2,048 to some 100,000
-// rounds; the deadline is for what hides more of them inside a part that is
-// itself encrypted.
+// rounds, of at most four derivations.
 const (
 	maxPKCS12Rounds   = maxPBKDF2Rounds
-	pkcs12Deadline    = 15 * time.Second
-	maxPKCS12Depth    = 16
 	maxPasswordOctets = 1024
 )
 
@@ -78,54 +73,36 @@ func (r PKCS12Import) check(f *domain.Faults) {
 		f.Add("/pkcs12", "no file was given")
 	case len(r.Data) > maxImportBytes:
 		f.Add("/pkcs12", "is larger than %d bytes", maxImportBytes)
-	default:
-		if rounds := hashRounds(r.Data, 0); rounds.Cmp(big.NewInt(maxPKCS12Rounds)) > 0 {
-			f.Add("/pkcs12", "the password is to be hashed %s times; at most %d are done", shorten(rounds.String()), maxPKCS12Rounds)
-		}
 	}
 	if len(r.Password) > maxPasswordOctets {
 		f.Add("/password", "is longer than %d octets", maxPasswordOctets)
 	}
 }
 
-// openPKCS12 decrypts one file at a time and gives up after a while: an attempt
-// that goes on holds up later ones of its sort, and nothing else.
+// openPKCS12 decrypts one file at a time: at the upper bound of rounds it takes
+// seconds.
 func (s *Service) openPKCS12(ctx context.Context, r PKCS12Import) (*bundle, error) {
-	ctx, cancel := context.WithTimeout(ctx, pkcs12Deadline)
-	defer cancel()
 	select {
 	case s.decrypting <- struct{}{}:
+		defer func() { <-s.decrypting }()
+		return r.open()
 	case <-ctx.Done():
 		return nil, domain.E(domain.Unavailable, "another PKCS#12 file is being decrypted")
-	}
-	type outcome struct {
-		bundle *bundle
-		err    error
-	}
-	done := make(chan outcome, 1)
-	go func() {
-		defer func() { <-s.decrypting }()
-		b, err := r.open()
-		done <- outcome{b, err}
-	}()
-	select {
-	case o := <-done:
-		return o.bundle, o.err
-	case <-ctx.Done():
-		return nil, domain.Faults{{Pointer: "/pkcs12", Message: "takes too long to decrypt"}}.Err()
 	}
 }
 
 // open decrypts the file. The error is [domain.Invalid].
 func (r PKCS12Import) open() (*bundle, error) {
-	key, leaf, others, err := pkcs12.DecodeChain(r.Data, r.Password)
 	var f domain.Faults
+	key, certificates, err := r.decode(&f)
 	if err != nil {
 		r.explain(&f, err)
-		return nil, f.Err()
+	}
+	if err := f.Err(); err != nil {
+		return nil, err
 	}
 	b := &bundle{}
-	for _, c := range append([]*x509.Certificate{leaf}, others...) {
+	for _, c := range certificates {
 		b.addCertificate(&f, "/pkcs12", c.Raw)
 	}
 	if len(b.certificates) > maxCertificates {
@@ -137,6 +114,49 @@ func (r PKCS12Import) open() (*bundle, error) {
 	}
 	b.keys = []givenKey{{NewPrivateKey(signer), "/pkcs12"}}
 	return b, f.Err()
+}
+
+// decode returns what is in the file, after its MAC was verified as it came.
+func (r PKCS12Import) decode(f *domain.Faults) (key any, certificates []*x509.Certificate, err error) {
+	contents, err := readSafe(r.Data)
+	if err != nil {
+		return nil, nil, err
+	}
+	if contents.check(f); len(*f) > 0 {
+		return nil, nil, nil
+	}
+	if err := r.verify(); err != nil {
+		return nil, nil, err
+	}
+	forms := [][]byte{bmpString(r.Password)}
+	if r.Password == "" {
+		forms = append(forms, nil) // as some tools write it
+	}
+	for _, password := range forms {
+		var data []byte
+		if data, err = contents.arranged(password); err != nil {
+			return nil, nil, err
+		}
+		var leaf *x509.Certificate
+		if key, leaf, certificates, err = pkcs12.DecodeChain(data, r.Password); err == nil {
+			return key, append([]*x509.Certificate{leaf}, certificates...), nil
+		}
+	}
+	return nil, nil, err
+}
+
+// pastMAC are the words with which the decoder of trust stores refuses what is no
+// trust store, after it has verified the MAC.
+var pastMAC = [...]string{"items in the authenticated safe", "only certificate bags", "not marked as trusted"}
+
+// verify checks the MAC by the decoder of trust stores, which verifies it first and
+// decrypts no keys.
+func (r PKCS12Import) verify() error {
+	_, err := pkcs12.DecodeTrustStore(r.Data, r.Password)
+	if err == nil || slices.ContainsFunc(pastMAC[:], func(words string) bool { return strings.Contains(err.Error(), words) }) {
+		return nil
+	}
+	return err
 }
 
 // explain names the part that is at fault. Texts of the decoder that may repeat
@@ -160,43 +180,4 @@ func (r PKCS12Import) explain(f *domain.Faults, err error) {
 	default:
 		f.Add("/pkcs12", "is no PKCS#12 file in DER form, or damaged; if it is one, convert it: openssl pkcs12 -in old.p12 -out new.pem")
 	}
-}
-
-// hashRounds returns the highest iteration count in the file: an INTEGER after
-// the OCTET STRING of a salt, in MacData (RFC 7292 §4) as in the parameters of
-// every derivation of keys.
-func hashRounds(der []byte, depth int) *big.Int {
-	highest := new(big.Int)
-	elements, ok := elementsOf(der)
-	if !ok || depth > maxPKCS12Depth {
-		return highest
-	}
-	for i, e := range elements {
-		found := highest
-		universal := e.Class == asn1.ClassUniversal
-		switch {
-		case e.IsCompound, universal && e.Tag == asn1.TagOctetString:
-			found = hashRounds(e.Bytes, depth+1)
-		case universal && e.Tag == asn1.TagInteger && i > 0 && elements[i-1].Tag == asn1.TagOctetString:
-			found = new(big.Int).SetBytes(e.Bytes)
-		}
-		if found.Cmp(highest) > 0 {
-			highest = found
-		}
-	}
-	return highest
-}
-
-// elementsOf returns what follows each other in the data; false where it is not
-// DER from end to end.
-func elementsOf(der []byte) (elements []asn1.RawValue, ok bool) {
-	for len(der) > 0 {
-		var e asn1.RawValue
-		rest, err := asn1.Unmarshal(der, &e)
-		if err != nil {
-			return nil, false
-		}
-		elements, der = append(elements, e), rest
-	}
-	return elements, true
 }

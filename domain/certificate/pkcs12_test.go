@@ -133,6 +133,7 @@ func TestPKCS12SecretsAreNeverPrinted(t *testing.T) {
 		PKCS12Import{Data: []byte("secret-data"), Password: "secret-word"},
 		ExportRequest{Password: "secret-word"},
 		Export{Data: []byte("secret-data")},
+		DigitalID{Key: "secret-data"},
 	} {
 		for form, text := range printed(t, v) {
 			if strings.Contains(text, "secret") {

@@ -1,10 +1,6 @@
 package config
 
-import (
-	"strconv"
-
-	"postern/domain/eventlog"
-)
+import "postern/domain/eventlog"
 
 // maxNamed bounds the items that an event of a revision names; the revision itself
 // has them all.
@@ -17,7 +13,7 @@ func (r Revision) Event() eventlog.Event {
 	for _, e := range r.Edits[:min(len(r.Edits), maxNamed)] {
 		named = append(named, map[string]string{"kind": string(e.Kind), "key": e.Key, "change": e.change()})
 	}
-	return eventlog.New(eventlog.ConfigurationCommitted, eventlog.Subject{Kind: "revision", Key: strconv.FormatInt(r.Number, 10)}, r.At, map[string]any{
+	return revisionEvent(eventlog.ConfigurationCommitted, r.Number, r.At, map[string]any{
 		"author": r.Author, "comment": r.Comment, "items": named, "changes": len(r.Edits),
 	})
 }

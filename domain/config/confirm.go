@@ -114,7 +114,7 @@ func (s *Service) Confirm(ctx context.Context, number int64, author string) (Rev
 	if err := r.checkConfirmable(s.now()); err != nil {
 		return Revision{}, err
 	}
-	if err := s.history.Confirm(ctx, number, author); err != nil {
+	if err := s.history.Confirm(ctx, number, author, s.now().UTC()); err != nil {
 		return Revision{}, domain.Wrap(err, "confirm revision %d", number)
 	}
 	s.pending.Store(nil)

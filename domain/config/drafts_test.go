@@ -453,3 +453,26 @@ func listing(t *rapid.T, from config.Reader, limit int) (list []string) {
 		}
 	}
 }
+
+func TestADraftIsToldOfEveryItemInUse(t *testing.T) {
+	r := newDraftRig(t)
+	r.edit(
+		config.Edit{Kind: config.KindMailFlowPolicy, Key: "BLOCKED"},
+		config.Edit{Kind: config.KindHostAccessTable, Key: "inbound"},
+	)
+	want := []string{"/host_access_table/inbound", "/mail_flow_policy/BLOCKED"}
+	report, err := r.drafts.Validate(t.Context(), r.id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, f := range report.Faults {
+		got = append(got, f.Pointer)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("%v, want %v", report.Faults, want)
+	}
+	if _, err := r.drafts.Commit(t.Context(), r.id, config.Act{Author: "ada"}); domain.KindOf(err) != domain.Conflict {
+		t.Errorf("commit: %v", err)
+	}
+}

@@ -202,7 +202,7 @@ func shown(live map[Ref]Item, edits map[Ref]DraftEdit) map[Ref]Item {
 // ownFaults are those that values have by themselves.
 func ownFaults(edits []Edit) (faults domain.Faults) {
 	for i, own := range validateEdits(edits) {
-		faults.Merge(edits[i].At, own)
+		edits[i].locate(&faults, own)
 	}
 	return faults
 }

@@ -72,6 +72,8 @@ type Edit struct {
 	// At is put before the pointers of the edit's faults: where the value
 	// stands in the document that the caller sent.
 	At string
+	// Line is the line of the caller's input that the value stands on; 0: none.
+	Line int
 }
 
 // Ref names an item.
@@ -93,6 +95,10 @@ type Change struct {
 	Author  string
 	Comment string
 	Edits   []Edit
+	// Base is the revision that the change was made for: it is Stale where another
+	// one is the newest. 0 asks nothing. A draft has the preconditions of the edits
+	// instead.
+	Base int64
 	// ConfirmWithin is how long the change stands without being confirmed (B70):
 	// from [MinConfirm] to [MaxConfirm]; zero is for good.
 	ConfirmWithin time.Duration

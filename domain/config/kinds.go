@@ -54,6 +54,16 @@ func kindOf(k Kind, key string) (kind, bool) {
 	return kind{}, false
 }
 
+// KeyOf returns the key that a value of the kind is stored under; empty where its
+// name is missing, or is not part of it.
+func KeyOf(k Kind, v Value) string {
+	handling, ok := kindOf(k, "")
+	if !ok || handling.key == nil {
+		return ""
+	}
+	return handling.key(v)
+}
+
 // The sections of the settings.
 const (
 	SectionTLS      = "tls"

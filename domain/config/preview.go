@@ -35,6 +35,9 @@ func (s *Service) Preview(ctx context.Context, c Change) (Preview, error) {
 // every check up to the point where it could be written.
 func (s *Service) examine(ctx context.Context, c *Change) (work, error) {
 	base := s.Snapshot()
+	if c.Base != 0 && c.Base != base.Revision {
+		return work{}, domain.E(domain.Stale, "the newest revision is %d, not %d: read again and repeat the change", base.Revision, c.Base)
+	}
 	c.Edits = withCompanions(base.hasAccess, c.Edits)
 	current, err := s.store.Current(ctx, refsOf(c.Edits))
 	if err != nil {

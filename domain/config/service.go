@@ -46,7 +46,7 @@ type History interface {
 	// revision that did, without its edits.
 	LastEdits(ctx context.Context, refs []Ref) (map[Ref]Revision, error)
 	// Confirm notes who confirmed a revision; Conflict if it is not pending.
-	Confirm(ctx context.Context, number int64, by string) error
+	Confirm(ctx context.Context, number int64, by string, at time.Time) error
 }
 
 // Certificates answers what configuration needs to know of certificates.

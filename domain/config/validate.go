@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -17,9 +18,23 @@ import (
 func validateEdits(edits []Edit) []domain.Faults {
 	faults := make([]domain.Faults, len(edits))
 	for i, e := range edits {
-		faults[i] = slices.Concat(e.Faults, e.unread(e.validate()))
+		faults[i] = e.Check()
 	}
 	return faults
+}
+
+// Check judges the value by itself and returns its faults, those that are known
+// already among them.
+func (e Edit) Check() domain.Faults { return slices.Concat(e.Faults, e.unread(e.validate())) }
+
+// locate adds faults of the edit, relative to its value, with their place in the
+// caller's input.
+func (e Edit) locate(all *domain.Faults, own domain.Faults) {
+	from := len(*all)
+	all.Merge(e.At, own)
+	for i := from; i < len(*all) && e.Line > 0; i++ {
+		(*all)[i].Line = e.Line
+	}
 }
 
 func (e Edit) validate() (f domain.Faults) {
@@ -71,8 +86,9 @@ func faultyEdits(values []domain.Faults) (n int) {
 // are the faults that each edit has by itself.
 func (s *Service) validateWhole(ctx context.Context, base, next *Snapshot, c Change, values []domain.Faults) (warnings domain.Faults, err error) {
 	var faults domain.Faults
+	var used inUse
 	for i, e := range c.Edits {
-		faults.Merge(e.At, values[i])
+		e.locate(&faults, values[i])
 	}
 	faulty := faultyEdits(values)
 	for i, e := range c.Edits {
@@ -84,13 +100,45 @@ func (s *Service) validateWhole(ctx context.Context, base, next *Snapshot, c Cha
 		if err == nil && !c.unbound && len(part)+len(values[i]) == 0 {
 			err = s.checkSockets(ctx, &part, base, e.Value)
 		}
-		if err != nil {
+		if err != nil && !used.add(e, err) {
 			return nil, cmp.Or(faults.Err(), err)
 		}
-		faults.Merge(e.At, e.unread(part))
-		warnings.Merge(e.At, warn)
+		e.locate(&faults, e.unread(part))
+		e.locate(&warnings, warn)
 	}
-	return warnings, faults.Err()
+	return warnings, used.join(faults)
+}
+
+// inUse collects the deletions of what is referred to, so that a change of many
+// items is told of all of them.
+type inUse struct {
+	first  error
+	faults domain.Faults
+}
+
+// add takes a Conflict in; false: the error is of another kind.
+func (u *inUse) add(e Edit, err error) bool {
+	conflict, ok := errors.AsType[*domain.Error](err)
+	if !ok || conflict.Kind != domain.Conflict {
+		return false
+	}
+	u.first = cmp.Or(u.first, err)
+	u.faults.Add(e.At, "%s", conflict.Detail)
+	return true
+}
+
+// join returns everything that keeps the change from being made: Invalid where
+// there are faults besides, else a Conflict. One alone is told as it is.
+func (u *inUse) join(faults domain.Faults) error {
+	if len(faults) > 0 {
+		return append(faults, u.faults...).Err()
+	}
+	if len(u.faults) < 2 {
+		return u.first
+	}
+	all := domain.E(domain.Conflict, "%d of the items to be deleted are in use: change what uses them first", len(u.faults))
+	all.Faults = u.faults
+	return all
 }
 
 func (s *Service) validateInPlace(ctx context.Context, next *Snapshot, e Edit, certs Certificates) (faults, warnings domain.Faults, err error) {
@@ -127,6 +175,9 @@ func (s *Service) validateInPlace(ctx context.Context, next *Snapshot, e Edit, c
 		if e.Kind == KindSTARTTLSExemption {
 			warnings = warnRequired(next)
 		}
+		warnings = append(warnings, v.Warnings(s.now())...)
+	case policy.DestinationControl:
+		warnings = v.Warnings(s.now())
 	case policy.Webhook:
 		faults = checkWebhook(v)
 	case policy.AlertRecipient:

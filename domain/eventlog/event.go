@@ -37,6 +37,13 @@ const (
 	ConfigurationApplied   Type = "configuration.applied"
 	ConfigurationStuck     Type = "configuration.stuck"
 
+	ConfigurationConfirmed Type = "configuration.confirmed"
+	ConfigurationReverted  Type = "configuration.reverted" // it was not confirmed in time
+
+	DraftOpened    Type = "draft.opened"
+	DraftCommitted Type = "draft.committed"
+	DraftDiscarded Type = "draft.discarded"
+
 	CertificateCreated   Type = "certificate.created"
 	CertificateActivated Type = "certificate.activated"
 	CertificateDeleted   Type = "certificate.deleted"
@@ -65,6 +72,10 @@ const (
 	TokenCreated Type = "token.created"
 	TokenDeleted Type = "token.deleted"
 
+	AdministratorCreated Type = "administrator.created"
+	AdministratorChanged Type = "administrator.changed" // role, state or password
+	AdministratorDeleted Type = "administrator.deleted"
+
 	// EventsLost says how many events could not be kept.
 	EventsLost Type = "events.lost"
 )
@@ -73,11 +84,13 @@ const (
 func Types() []Type {
 	return []Type{
 		ConfigurationCommitted, ConfigurationApplied, ConfigurationStuck,
+		ConfigurationConfirmed, ConfigurationReverted, DraftOpened, DraftCommitted, DraftDiscarded,
 		CertificateCreated, CertificateActivated, CertificateDeleted, CertificateExpiring,
 		CertificateInstalled, CertificateStaged, CertificateExported,
 		TLSFailed, AlertOpened, AlertAcknowledged, AlertResolved,
 		MessageBounced, MessageHeld, MessageReleased, MessageRetried, MessageDeleted,
-		QueueUnhealthy, QueueRecovered, JobFinished, TokenCreated, TokenDeleted, EventsLost,
+		QueueUnhealthy, QueueRecovered, JobFinished, TokenCreated, TokenDeleted,
+		AdministratorCreated, AdministratorChanged, AdministratorDeleted, EventsLost,
 	}
 }
 

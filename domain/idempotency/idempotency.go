@@ -5,7 +5,8 @@
 // A key is claimed before the request is carried out, and the reply is kept with
 // it afterwards. A claim whose reply never came, because the gateway was killed
 // meanwhile, stays: nobody knows whether the request took effect, so that it is
-// not carried out again; the audit log says what is known.
+// not carried out again; the audit log says what is known. So does the claim of a
+// request whose reply holds a secret, which the caller does not settle.
 package idempotency
 
 import (
@@ -103,7 +104,7 @@ func (s *Service) Begin(ctx context.Context, k Key, digest []byte) (*Reply, erro
 	case !bytes.Equal(earlier.Digest, digest):
 		return nil, domain.E(domain.Invalid, "the Idempotency-Key was used for another request: take a new key for each")
 	case earlier.Reply == nil:
-		return nil, domain.E(domain.Conflict, "the request with this Idempotency-Key of %s has no reply that can be had again: it is under way, or the gateway stopped meanwhile; look what it did before you take another key", earlier.At.Format(time.RFC3339))
+		return nil, domain.E(domain.Conflict, "the request with this Idempotency-Key of %s has no reply that can be had again: it is under way, its reply held a secret, which is not kept, or the gateway stopped meanwhile; look what it did before you take another key", earlier.At.Format(time.RFC3339))
 	}
 	return earlier.Reply, nil
 }

@@ -68,15 +68,26 @@ func (t *AccessTable) NeedsNames() bool { return t.names }
 // names, so that a client in it whose names are not known may belong higher. It
 // is asked of the whole table where no group has the name.
 func (t *AccessTable) NamesAbove(group string) bool {
-	for _, g := range t.groups {
-		if g.name == group {
-			return false
-		}
-		if len(g.hosts)+len(g.suffixes) > 0 {
-			return true
-		}
+	for range t.NamedAbove(group) {
+		return true
 	}
 	return false
+}
+
+// NamedAbove calls yield for every sender group with host names above the named
+// one, in the order of the table, until yield returns false: those that a client
+// whose names are not known may belong to.
+func (t *AccessTable) NamedAbove(group string) func(yield func(AccessMatch) bool) {
+	return func(yield func(AccessMatch) bool) {
+		for _, g := range t.groups {
+			if g.name == group {
+				return
+			}
+			if len(g.hosts)+len(g.suffixes) > 0 && !yield(AccessMatch{Group: g.name, Policy: g.policy}) {
+				return
+			}
+		}
+	}
 }
 
 // AccessMatch is the sender group that a client fell into.

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"strings"
 	"time"
 
 	"postern/domain"
@@ -20,8 +21,19 @@ func (o *Override) Active(now time.Time) bool {
 }
 
 func (o *Override) validate() (f domain.Faults) {
-	if o != nil && o.Reason == "" {
+	if o != nil && isBlank(o.Reason) {
 		f.Add("/reason", "is required: why the published policy of the domain is overridden")
+	}
+	return f
+}
+
+// isBlank reports whether a text says nothing to a person.
+func isBlank(text string) bool { return strings.TrimSpace(text) == "" }
+
+// warnExpired tells of an entry that has ended before it began.
+func warnExpired(expires *time.Time, now time.Time) (f domain.Faults) {
+	if expires != nil && !now.Before(*expires) {
+		f.Add("/expires", "is not in the future: the entry is not in force")
 	}
 	return f
 }
@@ -76,6 +88,14 @@ func (d DestinationControl) Validate() (f domain.Faults) {
 	}
 	if d.DANE == DANEMandatory && d.TLSLevel != nil && *d.TLSLevel == TLSNone {
 		f.Add("/tls_level", "none contradicts mandatory DANE: choose one")
+	}
+	return f
+}
+
+// Warnings tells what the entry asks for in vain at the time.
+func (d DestinationControl) Warnings(now time.Time) (f domain.Faults) {
+	if d.OverrideRemotePolicy != nil {
+		f.Merge("/override_remote_policy", warnExpired(d.OverrideRemotePolicy.Expires, now))
 	}
 	return f
 }
@@ -145,12 +165,15 @@ func (e STARTTLSEntry) reason(rule, asks string) Reason {
 
 // Validate reports every broken rule of the entry by itself.
 func (e STARTTLSEntry) Validate() (f domain.Faults) {
-	if e.Reason == "" {
+	if isBlank(e.Reason) {
 		f.Add("/reason", "is required: why this entry exists")
 	}
 	checkText(&f, "/reason", e.Reason)
 	return f
 }
+
+// Warnings tells of an entry that is not in force at the time.
+func (e STARTTLSEntry) Warnings(now time.Time) domain.Faults { return warnExpired(e.Expires, now) }
 
 // HostedDomain is a recipient domain for which public listeners take mail (B18).
 type HostedDomain struct {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"mime"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -79,10 +80,29 @@ func (h MessageHeader) Values(name string) (values []string) {
 // decodeField decodes encoded words (RFC 2047).
 func decodeField(body string) string {
 	decoder := mime.WordDecoder{CharsetReader: charsetReader}
-	if decoded, err := decoder.DecodeHeader(body); err == nil {
+	if decoded, err := decoder.DecodeHeader(padWords(body)); err == nil {
 		body = decoded
 	}
 	return strings.ToValidUTF8(body, "\uFFFD")
+}
+
+// base64Word is an encoded word in base64 (RFC 2047 §4.1), with its padding or
+// without.
+var base64Word = regexp.MustCompile(`(=\?[^?\s]+\?[bB]\?)([A-Za-z0-9+/]+)=*\?=`)
+
+// padWords gives encoded words in base64 the padding that some senders leave out.
+// Mail programs show such words decoded, so that a filter must not miss them.
+func padWords(body string) string {
+	if !strings.Contains(body, "=?") {
+		return body
+	}
+	return base64Word.ReplaceAllStringFunc(body, func(word string) string {
+		parts := base64Word.FindStringSubmatch(word)
+		if len(parts[2])%4 == 1 { // no octets come to this length
+			return word
+		}
+		return parts[1] + parts[2] + strings.Repeat("=", -len(parts[2])&3) + "?="
+	})
 }
 
 // charsetReader decodes a charset by the names that mail and web use. An unknown

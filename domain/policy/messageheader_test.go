@@ -19,6 +19,27 @@ func TestMessageHeaderValues(t *testing.T) {
 	}
 }
 
+// Encoded words in base64 are read as mail programs show them, with their padding
+// or without.
+func TestBase64WordsWithoutPadding(t *testing.T) {
+	for text, want := range map[string]string{
+		"=?utf-8?b?c2VjcmV0?=":                "secret",  // needs none
+		"=?utf-8?B?c2VjcmV0IQ==?=":            "secret!", // has it
+		"=?utf-8?B?c2VjcmV0IQ?=":              "secret!",
+		"=?utf-8?B?c2VjcmV0IQ=?=":             "secret!",
+		"=?utf-8?B?c2VjcmV0IQ====?=":          "secret!",
+		"=?utf-8?b?w7w?= =?utf-8?B?c2VjIQ?=":  "\u00fcsec!",
+		"a =?iso-8859-1?b?/A?= b =?utf-8?q?c": "a \u00fc b =?utf-8?q?c",
+		"=?utf-8?b?c2Vjc?=":                   "=?utf-8?b?c2Vjc?=", // no base64 of any length
+		"=?utf-8?q?b=3D?=":                    "b=",
+	} {
+		got := ParseMessageHeader([]byte("Subject: " + text + "\r\n\r\n")).Values("subject")
+		if diff := cmp.Diff([]string{want}, got); diff != "" {
+			t.Errorf("%s:\n%s", text, diff)
+		}
+	}
+}
+
 // A header that is all folds, or all encoded words, costs no more than its size.
 func TestMessageHeaderIsReadInOnePass(t *testing.T) {
 	folds := "Subject: x" + strings.Repeat("\r\n x", 100_000) + "\r\n\r\n"
@@ -35,7 +56,7 @@ func TestMessageHeaderIsReadInOnePass(t *testing.T) {
 // valid text unless an encoded word says otherwise.
 func FuzzMessageHeader(f *testing.F) {
 	for _, seed := range []string{
-		"", "\r\n", "Subject: x\r\n\r\nbody", "Subject: =?utf-8?q?=C3=BC?= =?utf-8?b?w7w=?=\r\n", " folded\r\nA: b\r\n c\r\n",
+		"", "\r\n", "Subject: x\r\n\r\nbody", "Subject: =?utf-8?q?=C3=BC?= =?utf-8?b?w7w=?=\r\n", "Subject: =?utf-8?b?w7w?=\r\n", " folded\r\nA: b\r\n c\r\n",
 		"Subject : x\n", "no field\r\nA: 1", "Subject: =?iso-2022-jp?B?GyRCRnxLXBsoQg==?=\r\n", "A: \xff\r\n", "A: =?\r\n",
 	} {
 		f.Add([]byte(seed))

@@ -23,17 +23,35 @@ func DefaultRequireTLSSettings() RequireTLSSettings { return RequireTLSSettings{
 func (RequireTLSSettings) Validate() domain.Faults { return nil }
 
 // requireTLSTag marks a recipient of mail that must not travel in clear (B55).
-const requireTLSTag = "+requiretls"
+const requireTLSTag = "requiretls"
 
 // Tagged reports whether a recipient is flagged by its address, and returns the
-// address to send to: local+requiretls@domain, in any case of letters (B55).
+// address to send to: local+requiretls@domain, in any case of letters (B55). The
+// tag may be one of several, as in local+requiretls+news@domain, whatever their
+// order: who wrote it asked for TLS, and mail that goes in clear for a tag in the
+// wrong place cannot be called back.
 func (s RequireTLSSettings) Tagged(to mailaddr.Mailbox) (mailaddr.Mailbox, bool) {
-	cut := len(to.Local) - len(requireTLSTag)
-	if !s.Enabled || cut <= 0 || !strings.EqualFold(to.Local[cut:], requireTLSTag) {
+	if !s.Enabled {
 		return to, false
 	}
-	if s.StripTag {
-		to.Local = to.Local[:cut]
+	local, tagged := cutTag(to.Local)
+	if tagged && s.StripTag {
+		to.Local = local
 	}
-	return to, true
+	return to, tagged
+}
+
+// cutTag takes the tag out of a local part, which must not consist of it alone.
+func cutTag(local string) (rest string, found bool) {
+	parts := strings.Split(local, "+")
+	kept := parts[:1]
+	for _, tag := range parts[1:] {
+		if strings.EqualFold(tag, requireTLSTag) {
+			found = true
+		} else {
+			kept = append(kept, tag)
+		}
+	}
+	rest = strings.Join(kept, "+")
+	return rest, found && rest != ""
 }

@@ -14,6 +14,8 @@ type TLSSettings struct {
 	SendSTARTTLS    bool       `json:"send_starttls"`     // B2
 	RetryWithoutTLS bool       `json:"retry_without_tls"` // B3
 	MinVersion      TLSVersion `json:"min_version"`       // B9
+	// WriteDigitalID keeps the digital ID files at the active certificate (B47).
+	WriteDigitalID bool `json:"write_digital_id"`
 }
 
 // DefaultTLSSettings are those of a fresh installation.

@@ -105,6 +105,9 @@ type Client struct {
 	// although the client may have some, or why there may be more.
 	Names        []string
 	NamesProblem string
+	// Stricter is the sender group that keeps the client waiting until its names
+	// can be looked up; nil where none does.
+	Stricter *Stricter
 	// Groups are the sender groups that match, in order; the last one decides
 	// (B12).
 	Groups []Group
@@ -124,6 +127,14 @@ type Client struct {
 	// address in there (B11). Empty where none does.
 	Proxy   string
 	Reasons []policy.Reason
+}
+
+// Stricter is a sender group of host names that asks more of a client than the one
+// it falls into, and that the client may belong to, since the look-up of its names
+// failed for now: it is answered 421 (B13, B14).
+type Stricter struct {
+	Group string
+	Asks  string // what it asks for, as "requires TLS"
 }
 
 // CertificateDemand is what becomes of a client's certificate (B17).

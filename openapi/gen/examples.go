@@ -57,6 +57,9 @@ func readExamples(folder string) (map[string]any, error) {
 
 func exampleOperation(o *openapi3.Operation, examples map[string]any, folder string) error {
 	if o.RequestBody != nil {
+		if err := exampleTexts(o.OperationID, o.RequestBody.Value.Content, folder); err != nil {
+			return err
+		}
 		if err := exampleContent(o.RequestBody.Value.Content, examples); err != nil {
 			return err
 		}
@@ -77,7 +80,7 @@ func exampleOperation(o *openapi3.Operation, examples map[string]any, folder str
 
 // textFiles are the names' ends of examples that are no JSON.
 var textFiles = map[string]string{
-	"text/csv": ".csv", "image/svg+xml": ".svg", "text/event-stream": ".txt", "text/plain": ".txt",
+	"text/csv": ".csv", mediaLines: ".ndjson", "image/svg+xml": ".svg", "text/event-stream": ".txt", "text/plain": ".txt",
 }
 
 // exampleTexts gives media types that are no JSON the file named after the
@@ -85,7 +88,8 @@ var textFiles = map[string]string{
 func exampleTexts(operation string, content openapi3.Content, folder string) error {
 	for mediaType, media := range content {
 		extension, ok := textFiles[mediaType]
-		if !ok {
+		isPage := mediaType == mediaLines && content["application/json"] != nil
+		if !ok || isPage {
 			continue
 		}
 		text, err := os.ReadFile(filepath.Join(folder, operation+extension))
@@ -99,13 +103,13 @@ func exampleTexts(operation string, content openapi3.Content, folder string) err
 
 func exampleContent(content openapi3.Content, examples map[string]any) error {
 	for mediaType, media := range content {
-		if _, isText := textFiles[mediaType]; isText {
-			continue
-		}
-		if mediaType == mediaLines {
+		if mediaType == mediaLines && content["application/json"] != nil {
 			if err := exampleLines(media, content["application/json"], examples); err != nil {
 				return err
 			}
+			continue
+		}
+		if _, isText := textFiles[mediaType]; isText {
 			continue
 		}
 		ref := media.Schema

@@ -22,7 +22,7 @@ func sharedParameters() openapi3.ParametersMap {
 		},
 		"IdempotencyKey": {
 			Name: "Idempotency-Key", In: "header", Schema: openapi3.NewStringSchema().WithMinLength(1).WithMaxLength(257).NewRef(), Example: "8e03978e-40d5-43e8-bc93-6894a57f9324",
-			Description: "A key of the caller's own, new for each request. The same request with the same key is answered as the first time, for 24 hours, and takes effect once; another request with the key is 422, and 409 says that the first is under way.",
+			Description: "A key of the caller's own, new for each request. The same request with the same key is answered as the first time, for 24 hours, and takes effect once; another request with the key is 422, and 409 says that the first is under way. A reply that shows a secret (a new token, a private key) is not kept: the repeated request takes no effect and is 409.",
 		},
 		"Change": {
 			Name: "change", In: "query", Schema: openapi3.NewStringSchema().WithMinLength(1).NewRef(), Example: "0199d2a4-6f1b-7c3e-9b7a-3d5f8e2c1a40",

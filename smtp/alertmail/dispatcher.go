@@ -62,6 +62,16 @@ type job struct {
 	tries int
 }
 
+// limited is whose limit the notification counts against. Recipients that
+// reports name share one: their names come from outside, and whoever may report
+// is not to send mail to the world in our name.
+func (j job) limited() string {
+	if j.Named {
+		return "" // no recipient of the configuration is called so
+	}
+	return j.Recipient.Name
+}
+
 // Dispatcher tells recipients of alerts, a few at a time.
 type Dispatcher struct {
 	senders map[policy.AlertChannel]Sender
@@ -72,7 +82,7 @@ type Dispatcher struct {
 	sent, failed atomic.Int64
 
 	mu     sync.Mutex
-	limits map[string]*rate.Limiter // by name of the recipient
+	limits map[string]*rate.Limiter // by what job.limited returns
 }
 
 var _ alert.Notifier = (*Dispatcher)(nil)
@@ -157,7 +167,7 @@ func (d *Dispatcher) try(ctx context.Context, j job) error {
 	switch {
 	case !ok:
 		return final{errors.New("there is no such way to tell anybody")}
-	case j.tries == 0 && !d.limit(j.Recipient.Name).AllowN(d.now(), 1):
+	case j.tries == 0 && !d.limit(j.limited()).AllowN(d.now(), 1):
 		return final{errTooMany}
 	}
 	ctx, cancel := context.WithTimeout(ctx, tryTimeout)
@@ -165,13 +175,13 @@ func (d *Dispatcher) try(ctx context.Context, j job) error {
 	return sender.Send(ctx, j.Recipient, j.Alert)
 }
 
-func (d *Dispatcher) limit(recipient string) *rate.Limiter {
+func (d *Dispatcher) limit(whose string) *rate.Limiter {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	l := d.limits[recipient]
+	l := d.limits[whose]
 	if l == nil {
 		l = rate.NewLimiter(rate.Every(afterTheBurst), burst)
-		d.limits[recipient] = l
+		d.limits[whose] = l
 	}
 	return l
 }

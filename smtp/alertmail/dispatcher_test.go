@@ -182,3 +182,20 @@ func TestStopIsNoFailure(t *testing.T) {
 		t.Errorf("noted: %v", notes.all())
 	}
 }
+
+// Recipients that reports name share one limit, whatever they are called.
+func TestNamedRecipientsShareALimit(t *testing.T) { // B49
+	sender := new(stub)
+	dispatch(t, sender, nil, func(d *Dispatcher, _ *notebook) {
+		for i := range burst + 5 {
+			n := notification(policy.ChannelMail, strconv.Itoa(i)+"@example.org")
+			n.Named = true
+			d.Notify(n)
+		}
+		d.Notify(notification(policy.ChannelMail, "operator"))
+		time.Sleep(time.Second)
+		if n := len(sender.tries()); n != burst+1 || d.Failed() != 5 {
+			t.Errorf("%d were told, %d held back", n, d.Failed())
+		}
+	})
+}

@@ -86,7 +86,7 @@ func TestAlertMailHasItsOwnPath(t *testing.T) { // B62
 	for name, options := range map[string]smtptest.MXOptions{
 		"TLS":              {},
 		"no STARTTLS":      {StartTLS: smtptest.StartTLSHidden},
-		"broken handshake": {StartTLS: smtptest.StartTLSGarbage},
+		"broken handshake": {StartTLS: smtptest.StartTLSBroken},
 	} {
 		mx := smtptest.NewMX(t, options)
 		m := newMailer(t, mx, forbidding(t, policy.AlertSettings{}))

@@ -97,6 +97,9 @@ func (e *UnconfirmedError) Error() string {
 	return fmt.Sprintf("none of the PTR names leads back to %s: %s", e.Addr, strings.Join(claimed, ", "))
 }
 
+// Temporary reports that trying later would not help: the look-ups were answered.
+func (e *UnconfirmedError) Temporary() bool { return false }
+
 // hasAddr reports whether a host has the address.
 func (r *Resolver) hasAddr(ctx context.Context, host mailaddr.DomainName, addr netip.Addr) (bool, error) {
 	qtype := mdns.TypeAAAA

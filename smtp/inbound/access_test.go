@@ -52,6 +52,7 @@ func TestNamesAreConfirmedForward(t *testing.T) {
 			d.AddPTR("127.0.0.1", "mx.partner.example")
 			d.AddA("mx.partner.example", "192.0.2.1")
 		}, 554},
+		// The group above asks for less than the one below: nothing is escaped.
 		"SERVFAIL": {func(d *smtptest.DNS) { d.Fail(reverse, "PTR", smtptest.ServFail) }, 554},
 		"none":     {func(*smtptest.DNS) {}, 554},
 	} {
@@ -92,7 +93,8 @@ func (stuck) ConfirmedNames(ctx context.Context, _ netip.Addr) ([]mailaddr.Domai
 }
 
 // A look-up that takes too long leaves the client without a name: it falls to
-// the groups below, and is not kept waiting longer (B13).
+// the groups below where those above ask no more, and is not kept waiting longer
+// (B13).
 func TestSlowNamesFallToTheGroupBelow(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := partners(t)

@@ -15,6 +15,7 @@ import (
 	"postern/domain/delivery"
 	"postern/domain/mailaddr"
 	"postern/domain/policy"
+	"postern/domain/probe"
 	history "postern/domain/session"
 	"postern/smtp/reply"
 )
@@ -29,8 +30,12 @@ type client struct {
 	addr    netip.Addr
 	proxy   netip.Addr            // that named the client; none where it came by itself
 	names   []mailaddr.DomainName // forward-confirmed (B13)
-	group   string
-	policy  policy.MailFlowPolicy
+	// namesErr is why there may be more names.
+	namesErr error
+	// stricter is the sender group that the client may escape by that.
+	stricter *probe.Stricter
+	group    string
+	policy   policy.MailFlowPolicy
 	// offerTLS and requireTLS are two questions: a client on the exemption list
 	// under a policy that requires TLS gets neither (B26).
 	offerTLS   bool
@@ -95,6 +100,9 @@ func (c *client) admit() error {
 		h.deps.Metrics.connection(h.listener.Name, string(policy.ActionTCPRefuse))
 		return errNotAdmitted // B14: closed without a word
 	}
+	if c.stricter != nil {
+		return c.turnAway(reply.NamesUnknown(), "names")
+	}
 	if c.policy.Action == policy.ActionReject {
 		return c.turnAway(reply.AccessDenied(), "reject")
 	}
@@ -148,14 +156,13 @@ func (c *client) begin() error {
 	return nil
 }
 
-// lookUpNames finds the client's confirmed names where an entry needs them. A
-// client whose look-up fails has none: it falls to the groups below.
+// lookUpNames finds the client's confirmed names where an entry needs them.
 func (c *client) lookUpNames() {
 	names, err := c.handler.confirmedNames(c.addr)
 	if err != nil {
 		c.log("names", "error", err.Error())
 	}
-	c.names = names
+	c.names, c.namesErr = names, err
 	c.record.NamesKnown = err == nil && c.handler.needsNames()
 }
 
@@ -178,6 +185,7 @@ func (c *client) decide() bool {
 	c.policy, c.offerTLS, c.requireTLS = v.policy, v.offerTLS, v.requireTLS
 	if ok {
 		c.group = v.groups[len(v.groups)-1].Group
+		c.stricter = c.handler.mayEscape(v, c.namesErr)
 	}
 	return ok
 }

@@ -1,6 +1,7 @@
 package inbound
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"sync"
@@ -141,8 +142,8 @@ func TestSessionsAreRecorded(t *testing.T) {
 
 // Names are known only where they were looked up, and the look-up answered.
 func TestRecordsSayWhetherNamesAreKnown(t *testing.T) {
-	for known, names := range map[bool]map[string][]mailaddr.DomainName{
-		true: {"127.0.0.1": {"mx.client.example"}}, false: nil,
+	for known, resolver := range map[bool]failing{
+		true: {names: []mailaddr.DomainName{"mx.client.example"}}, false: {err: context.DeadlineExceeded},
 	} {
 		s := preferred()
 		somewhere, err := mailaddr.ParseSenderPattern("somewhere.test")
@@ -152,12 +153,12 @@ func TestRecordsSayWhetherNamesAreKnown(t *testing.T) {
 		s.access = []policy.SenderGroup{
 			{Name: "NAMED", Policy: "FLOW", Senders: []policy.Sender{{Pattern: somewhere}}}, {Name: policy.AllGroup, Policy: "FLOW"},
 		}
-		s.names = names
+		s.resolver = resolver
 		g, k := newGateway(t, s), &kept{}
 		g.deps.Sessions = k
 		g.use(t)
 		open(t, g).Quit()
-		if r := k.only(t, g); r.NamesKnown != known || len(r.Names) != len(names) {
+		if r := k.only(t, g); r.NamesKnown != known || len(r.Names) != len(resolver.names) {
 			t.Errorf("known %t, names %v", r.NamesKnown, r.Names)
 		}
 	}

@@ -81,7 +81,7 @@ func (h *Handler) Explain(addr netip.Addr) probe.Client {
 		})
 	}
 	if decided {
-		e.Reasons = h.reasons(v)
+		e.Reasons, e.Stricter = h.reasons(v), h.mayEscape(v, err)
 	}
 	return e
 }

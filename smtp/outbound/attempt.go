@@ -3,6 +3,7 @@ package outbound
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"time"
 
 	"postern/domain/config"
@@ -204,6 +205,9 @@ func (a *attempt) terms(to target) terms {
 	in := inputsFor(a.snapshot, a.to.domain, to.hop, to.addr.Addr(), a.record.At)
 	in.RequireTLS = a.requireTLS
 	decision := policy.Effective(in)
+	if a.to == (destination{}) {
+		decision.Checks = withoutDomain(decision.Checks)
+	}
 	return terms{
 		decision: decision,
 		rung:     firstRung(decision, a.OneHour.Contains(to.addr.Addr())),
@@ -215,6 +219,21 @@ func (a *attempt) terms(to target) terms {
 		reported:  reportedBy(in),
 		recipient: a.to,
 	}
+}
+
+// withoutDomain returns checks that a peer can be held to where no recipient
+// domain was asked about, as in the live test of a server profile: to the name
+// that it goes by, which for a profile is that of its URI (B32).
+func withoutDomain(checks []policy.Check) (kept []policy.Check) {
+	for _, check := range checks {
+		if check == policy.CheckDomain || check == policy.CheckHosted {
+			check = policy.CheckMXHost
+		}
+		if !slices.Contains(kept, check) {
+			kept = append(kept, check)
+		}
+	}
+	return kept
 }
 
 // inputsFor gathers what is known about sending a domain's mail to a hop.

@@ -93,7 +93,7 @@ func (c *client) startTLS(ctx context.Context, config *tls.Config) (*tls.Connect
 	// B30: clear text behind the 220 was meant to be taken for replies inside
 	// TLS.
 	if c.in.Buffered() > 0 {
-		return nil, &failure{stage: delivery.StageSTARTTLS, class: injected, detail: "the peer sent clear text behind its 220 reply to STARTTLS"}
+		return nil, injection()
 	}
 	return c.handshake(ctx, config)
 }
@@ -110,10 +110,16 @@ func (c *client) implicitTLS(ctx context.Context, config *tls.Config) (*tls.Conn
 // B30: done here, with a deadline of its own: left to the first read or write, a
 // failure would look like one of EHLO.
 func (c *client) handshake(ctx context.Context, config *tls.Config) (*tls.ConnectionState, *failure) {
-	secured := tls.Client(c.conn, config)
+	peer := &handshakePeer{Conn: c.conn}
+	secured := tls.Client(peer, config)
 	c.arm(c.timeouts.Handshake)
 	if err := secured.HandshakeContext(ctx); err != nil {
 		f := handshakeFailure(ctx, err)
+		// B30: clear text that came later than the 220 was injected all the same.
+		// Without STARTTLS there was no 220: a server for clear text is no attack.
+		if c.replies > 0 && f.class != stopped && peer.clear {
+			f = injection()
+		}
 		c.trace.shaken(nil, f)
 		return nil, f
 	}
@@ -132,6 +138,36 @@ func handshakeFailure(ctx context.Context, err error) *failure {
 		f.class, f.detail = handshakeTimedOut, "TLS handshake: "+f.detail
 	}
 	return f
+}
+
+// injection is clear text where the handshake should begin (B30).
+func injection() *failure {
+	return &failure{stage: delivery.StageSTARTTLS, class: injected, detail: "the peer sent clear text behind its 220 reply to STARTTLS"}
+}
+
+// handshakePeer watches how the peer's side of a handshake begins.
+type handshakePeer struct {
+	net.Conn
+	heard bool
+	// clear says that the first octet begins no TLS record that a server may
+	// begin with.
+	clear bool
+}
+
+// The types of record that a server's side begins with: an alert, or a
+// ServerHello (RFC 8446 §5.1).
+const (
+	recordAlert     = 0x15
+	recordHandshake = 0x16
+)
+
+// Read reads from the peer.
+func (p *handshakePeer) Read(b []byte) (int, error) {
+	n, err := p.Conn.Read(b)
+	if n > 0 && !p.heard {
+		p.heard, p.clear = true, b[0] != recordAlert && b[0] != recordHandshake
+	}
+	return n, err
 }
 
 // greetAgain sends the second EHLO: what was offered in clear is void (RFC 3207

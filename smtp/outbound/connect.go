@@ -75,7 +75,7 @@ func (t terms) checks() []policy.Check {
 	switch {
 	case len(t.decision.Checks) > 0:
 		return t.decision.Checks
-	case t.rung.level == policy.TLSPreferredVerify:
+	case t.rung.level == policy.TLSPreferredVerify && t.recipient != (destination{}):
 		return []policy.Check{policy.CheckDomain}
 	}
 	return []policy.Check{policy.CheckMXHost}

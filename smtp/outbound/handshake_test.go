@@ -2,6 +2,8 @@ package outbound
 
 import (
 	"crypto/tls"
+	"io"
+	"net"
 	"slices"
 	"testing"
 	"time"
@@ -11,6 +13,42 @@ import (
 	"postern/domain/policy"
 	"postern/smtp/smtptest"
 )
+
+// Clear text in place of a ServerHello is injected too (B30), though it came in a
+// packet of its own, behind the 220: the peer is not listed, nothing goes in clear,
+// and the next host is tried.
+func TestLateInjectionIsNoFailedHandshake(t *testing.T) {
+	granted := policy.TLSSettings{Enabled: true, RetryWithoutTLS: true, MinVersion: tls.VersionTLS12}
+	r := newRig(t, granted, control(t, "example.com", policy.TLSPreferred))
+	r.domain("example.com", "a.example.com", "b.example.com")
+	attacked := smtptest.NewMX(t, smtptest.MXOptions{StartTLS: smtptest.StartTLSGarbage})
+	good := smtptest.NewMX(t, smtptest.MXOptions{})
+	r.host("a.example.com", "192.0.2.1", attacked)
+	r.host("b.example.com", "192.0.2.2", good)
+	a := r.send("b@example.com")
+	want(t, a, delivered)
+	if !a.TLS.Encrypted() || a.Host != "b.example.com" || a.Hosts[0].Evidence.STARTTLS != delivery.PeerTLSInjected {
+		t.Errorf("recorded %+v", a)
+	}
+	if attacked.Connections() != 1 || len(r.OneHour.List()) != 0 {
+		t.Error("injected text led to another connection or to the one-hour list")
+	}
+}
+
+// A server for clear text behind an smtps URI is no attack, and gets no mail.
+func TestClearTextUnderImplicitTLS(t *testing.T) {
+	c := new(client)
+	ours, theirs := net.Pipe()
+	t.Cleanup(func() { _ = ours.Close(); _ = theirs.Close() })
+	go func() { _, _ = io.Copy(io.Discard, theirs) }()
+	go func() { _, _ = io.WriteString(theirs, "220 mx.example.com ESMTP\r\n") }()
+	c.wire = newWire(ours, time.Minute)
+	c.timeouts.Handshake = time.Minute
+	_, f := c.implicitTLS(t.Context(), &tls.Config{InsecureSkipVerify: true})
+	if f == nil || f.class != handshakeFailed {
+		t.Errorf("%+v", f)
+	}
+}
 
 // TestInjectionStopsTheSession is B30: nothing is said behind the injected text.
 func TestInjectionStopsTheSession(t *testing.T) {

@@ -97,7 +97,7 @@ func TestObserverIsToldOfEveryConnection(t *testing.T) {
 			"connection example.com none clear", "message example.com none clear",
 		}},
 		// One try, and one with a small ClientHello (B24).
-		"broken handshake": {policy.TLSPreferred, mode(smtptest.StartTLSGarbage), []string{
+		"broken handshake": {policy.TLSPreferred, mode(smtptest.StartTLSBroken), []string{
 			"connection example.com preferred failed", "connection example.com preferred failed", "failure example.com 4.7.5",
 		}},
 		"refused in the greeting": {policy.TLSRequired, func(*rig) smtptest.MXOptions {

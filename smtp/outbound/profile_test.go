@@ -270,10 +270,36 @@ func TestProfileTest(t *testing.T) {
 	}
 }
 
+// Without a recipient domain the server is held to the name of its URI, whatever
+// the default destination control asks for; and still not to less (B32).
+func TestProfileTestWithoutADomain(t *testing.T) {
+	for _, level := range []policy.TLSLevel{policy.TLSPreferredVerify, policy.TLSRequiredVerify, policy.TLSRequiredVerifyHosted} {
+		for name, changes := range map[string][]func(*policy.ServerProfile){"profile": nil, "profile without verify": {unverifying}} {
+			for cn, foretold := range map[string]string{"relay.example": "ready", "other.example": "deferred 4.7.5"} {
+				if name != "profile" && level == policy.TLSPreferredVerify {
+					continue // nothing has to be verified
+				}
+				r := newRig(t, control(t, "default", level), smarthost(policy.TransportSTARTTLSRequired, changes...))
+				r.relay(certified(smtptest.Leaf{Names: []string{cn}})(r))
+				got, err := NewVerifier(r.Deliverer).Verify(t.Context(), probe.Question{ServerProfile: "smarthost"})
+				if err != nil {
+					t.Fatal(err)
+				}
+				if verdict(got) != foretold {
+					t.Errorf("%s, %s, certificate of %s: %s", level, name, cn, verdict(got))
+				}
+				if c := got.Candidates[0].Decision; !slices.Equal(c.Checks, []policy.Check{policy.CheckMXHost}) {
+					t.Errorf("%s, %s: checked for %v", level, name, c.Checks)
+				}
+			}
+		}
+	}
+}
+
 // The test climbs down the same ladder as a delivery, and shows a refusal.
 func TestProfileTestShowsWhatFails(t *testing.T) {
 	r := newRig(t, smarthost(policy.TransportSTARTTLSOptional, withCredentials))
-	r.relay(smtptest.MXOptions{StartTLS: smtptest.StartTLSGarbage, Auth: smtptest.Auth{Mechanisms: "PLAIN"}})
+	r.relay(smtptest.MXOptions{StartTLS: smtptest.StartTLSBroken, Auth: smtptest.Auth{Mechanisms: "PLAIN"}})
 	got, err := NewVerifier(r.Deliverer).Verify(t.Context(), probe.Question{ServerProfile: "smarthost"})
 	if err != nil {
 		t.Fatal(err)

@@ -140,7 +140,7 @@ func checkFate(t *testing.T, a delivery.Attempt, mx *smtptest.MX) {
 func TestOneHour(t *testing.T) {
 	granted := policy.TLSSettings{Enabled: true, RetryWithoutTLS: true, MinVersion: tls.VersionTLS12}
 	r := newRig(t, granted, control(t, "example.com", policy.TLSPreferred))
-	mx := r.simple(smtptest.MXOptions{StartTLS: smtptest.StartTLSGarbage})
+	mx := r.simple(smtptest.MXOptions{StartTLS: smtptest.StartTLSBroken})
 
 	a := r.send("b@example.com")
 	want(t, a, delivered)
@@ -178,7 +178,7 @@ func TestOneHour(t *testing.T) {
 func TestOneHourNeverForMandatory(t *testing.T) {
 	granted := policy.TLSSettings{Enabled: true, RetryWithoutTLS: true, MinVersion: tls.VersionTLS12}
 	r := newRig(t, granted, control(t, "example.com", policy.TLSRequired))
-	mx := r.simple(smtptest.MXOptions{StartTLS: smtptest.StartTLSGarbage})
+	mx := r.simple(smtptest.MXOptions{StartTLS: smtptest.StartTLSBroken})
 	r.OneHour.Add(netip.MustParseAddr("192.0.2.1"), "mx.example.com", "for another domain")
 	want(t, r.send("b@example.com"), "deferred starttls 450 4.7.5")
 	if mx.Connections() != 2 {

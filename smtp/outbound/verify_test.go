@@ -51,6 +51,7 @@ func peersForVerify() []peer {
 		{"refused", starttls(smtptest.StartTLSRefused)},
 		{"closed", starttls(smtptest.StartTLSClosed)},
 		{"garbage", starttls(smtptest.StartTLSGarbage)},
+		{"broken", starttls(smtptest.StartTLSBroken)},
 		{"injected", starttls(smtptest.StartTLSInjected)},
 		{"aborted", starttls(smtptest.StartTLSAborted)},
 		{"no post-quantum", func(*rig) smtptest.MXOptions { return smtptest.MXOptions{RefusePostQuantum: true} }},
@@ -193,7 +194,7 @@ func TestVerifyHoldsTheCertificateAgainstEveryName(t *testing.T) {
 // TestVerifyClimbsTheLadder is B24, without the list.
 func TestVerifyClimbsTheLadder(t *testing.T) {
 	r := newRig(t, policy.TLSSettings{Enabled: true, RetryWithoutTLS: true, MinVersion: 0x0303}, control(t, "example.com", policy.TLSPreferred))
-	mx := r.simple(smtptest.MXOptions{StartTLS: smtptest.StartTLSGarbage})
+	mx := r.simple(smtptest.MXOptions{StartTLS: smtptest.StartTLSBroken})
 	v := r.ask(probe.Question{Domain: "example.com"})
 	var rungs []string
 	for _, c := range v.Candidates[0].Connections {

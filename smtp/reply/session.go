@@ -24,6 +24,12 @@ func TooManyConnections() Reply {
 	return New(421, Status{7, 0}, "too many connections from your address")
 }
 
+// NamesUnknown turns a client away whose names could not be looked up, where one
+// of them might have put it under a stricter policy (B13, B14).
+func NamesUnknown() Reply {
+	return New(421, Status{4, 3}, "your host name cannot be looked up now, try again later")
+}
+
 // ShuttingDown ends a session because the gateway stops or the listener is
 // withdrawn (RFC 5321 §3.8).
 func ShuttingDown() Reply {

@@ -41,6 +41,7 @@ const (
 	StartTLSRefused           // offered, the command gets 454
 	StartTLSClosed            // 220, then the connection is closed
 	StartTLSGarbage           // 220, then text instead of a ServerHello
+	StartTLSBroken            // 220, then a fatal alert instead of a ServerHello
 	StartTLSStalled           // 220, then silence
 	StartTLSInjected          // 220 and a second reply in one segment, before the handshake
 	StartTLSAborted           // the connection is closed after the handshake

@@ -31,7 +31,9 @@ func (s *mxSession) serveStartTLS(argument string) error {
 	case StartTLSStalled:
 		return s.stall()
 	case StartTLSGarbage:
-		return s.sendGarbage()
+		return s.answerHello("this is no ServerHello\r\n")
+	case StartTLSBroken:
+		return s.answerHello(handshakeAlert)
 	}
 	if err := s.handshake(); err != nil {
 		return err
@@ -42,12 +44,16 @@ func (s *mxSession) serveStartTLS(argument string) error {
 	return nil
 }
 
-// sendGarbage answers the ClientHello with text.
-func (s *mxSession) sendGarbage() error {
+// handshakeAlert is the alert handshake_failure in a record of its own (RFC 8446
+// §6).
+const handshakeAlert = "\x15\x03\x03\x00\x02\x02\x28"
+
+// answerHello answers the ClientHello with something else than a ServerHello.
+func (s *mxSession) answerHello(octets string) error {
 	if _, err := s.br.Peek(1); err != nil {
 		return err
 	}
-	if _, err := io.WriteString(s.raw, "this is no ServerHello\r\n"); err != nil {
+	if _, err := io.WriteString(s.raw, octets); err != nil {
 		return err
 	}
 	return s.stall()

@@ -22,7 +22,8 @@ type Schedule interface {
 }
 
 // Activations activates certificates whose staged time has come, and raises an
-// alert for those that are refused (B41).
+// alert for those that are refused (B41). The alert is over when a certificate is
+// activated after all: this one or another, by whom ever.
 type Activations struct {
 	schedule Schedule
 	alerts   Alerts
@@ -38,11 +39,16 @@ func NewActivations(schedule Schedule, alerts Alerts, bus *event.Bus, logger *sl
 
 // Run activates until the context ends.
 func (a *Activations) Run(ctx context.Context) {
-	wake := a.bus.Subscribe(event.CertificatesChanged, event.CertificateActivated)
+	wake := a.bus.Subscribe(event.CertificatesChanged)
 	defer wake.Close()
+	activated := a.bus.Subscribe(event.CertificateActivated)
+	defer activated.Close()
 	for {
 		pause := activationInterval
-		next, err := a.schedule.Due(ctx, func(c certificate.Certificate, err error) { a.failed(ctx, c, err) })
+		next, err := a.schedule.Due(ctx, func(c certificate.Certificate, err error) {
+			drain(activated) // what was activated before ends no alert that begins now
+			a.failed(ctx, c, err)
+		})
 		switch {
 		case err != nil && ctx.Err() == nil:
 			a.logger.ErrorContext(ctx, "staged activations not performed", "error", err.Error())
@@ -53,6 +59,8 @@ func (a *Activations) Run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-wake.C():
+		case <-activated.C():
+			a.succeeded(ctx)
 		case <-time.After(pause):
 		}
 	}
@@ -65,5 +73,22 @@ func (a *Activations) failed(ctx context.Context, c certificate.Certificate, cau
 	})
 	if err != nil {
 		a.logger.ErrorContext(ctx, "alert not raised", "error", err.Error())
+	}
+}
+
+// succeeded ends the alerts of earlier activations.
+func (a *Activations) succeeded(ctx context.Context) {
+	for _, key := range a.alerts.OpenKeys(alert.ActivationFailed) {
+		if err := a.alerts.Resolve(ctx, key, "a certificate was activated since"); err != nil {
+			a.logger.ErrorContext(ctx, "alert not resolved", "error", err.Error())
+		}
+	}
+}
+
+// drain takes a wake that is pending.
+func drain(s *event.Subscription) {
+	select {
+	case <-s.C():
+	default:
 	}
 }

@@ -27,15 +27,20 @@ func (s *testSchedule) Due(_ context.Context, failed func(certificate.Certificat
 	return s.due(len(s.asked), failed)
 }
 
-type raised struct{ keys []string }
+// raised keeps which alerts were raised, and which of them are open.
+type raised struct{ keys, open []string }
 
 func (r *raised) Raise(_ context.Context, e alert.Event) error {
-	r.keys = append(r.keys, e.Key())
+	r.keys, r.open = append(r.keys, e.Key()), append(r.open, e.Key())
 	return nil
 }
-func (*raised) Resolve(context.Context, string, string) error { return nil }
-func (*raised) IsOpen(string) bool                            { return false }
-func (*raised) OpenKeys(alert.Kind) []string                  { return nil }
+
+func (r *raised) Resolve(_ context.Context, key, _ string) error {
+	r.open = slices.DeleteFunc(slices.Clone(r.open), func(k string) bool { return k == key })
+	return nil
+}
+func (*raised) IsOpen(string) bool             { return false }
+func (r *raised) OpenKeys(alert.Kind) []string { return r.open }
 
 // B41: looked at when the next is due, when something changed, and now and then.
 func TestActivations(t *testing.T) {
@@ -73,6 +78,36 @@ func TestActivations(t *testing.T) {
 		}
 		if !slices.Equal(alerts.keys, []string{"activation_failed:c1"}) {
 			t.Errorf("raised %q", alerts.keys)
+		}
+	})
+}
+
+// An alert of a refused activation is over when a certificate is activated later,
+// and not because of one that was activated before.
+func TestRefusedActivationIsOverByALaterOne(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		bus, alerts := &event.Bus{}, &raised{}
+		schedule := &testSchedule{begin: time.Now()}
+		schedule.due = func(n int, failed func(certificate.Certificate, error)) (time.Time, error) {
+			if n == 1 {
+				bus.Publish(event.CertificateActivated) // of another that was due
+				failed(certificate.Certificate{ID: "c1"}, domain.E(domain.Conflict, "TLSA"))
+			}
+			return time.Time{}, nil
+		}
+		run := func(d time.Duration) {
+			ctx, cancel := context.WithTimeout(t.Context(), d)
+			defer cancel()
+			NewActivations(schedule, alerts, bus, slog.New(slog.DiscardHandler), time.Now).Run(ctx)
+		}
+		run(10 * time.Minute)
+		if !slices.Equal(alerts.open, []string{"activation_failed:c1"}) {
+			t.Errorf("open are %q", alerts.open)
+		}
+		time.AfterFunc(time.Second, func() { bus.Publish(event.CertificateActivated) })
+		run(2 * time.Second)
+		if len(alerts.open) != 0 {
+			t.Errorf("open are %q", alerts.open)
 		}
 	})
 }

@@ -118,6 +118,17 @@ func Spool(accepting func() error) Condition {
 	}}
 }
 
+// DigitalID holds while something is wrong with the digital ID files (B47).
+func DigitalID(problem func() string) Condition {
+	return Condition{Kind: alert.DigitalIDRefused, Look: func(context.Context) ([]alert.Event, error) {
+		detail := problem()
+		if detail == "" {
+			return nil, nil
+		}
+		return []alert.Event{{Kind: alert.DigitalIDRefused, Severity: policy.SeverityCritical, Detail: detail}}, nil
+	}}
+}
+
 // InUse returns the certificates that handshakes may use now: the active one and
 // those that are bound.
 type InUse func(ctx context.Context) ([]certificate.Certificate, error)

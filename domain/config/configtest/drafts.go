@@ -31,7 +31,7 @@ func (m *Memory) settle(r config.Revision) error {
 }
 
 // Confirm is [config.History.Confirm].
-func (m *Memory) Confirm(_ context.Context, number int64, by string) error {
+func (m *Memory) Confirm(_ context.Context, number int64, by string, _ time.Time) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.confirm(number, config.Confirmation{State: config.ConfirmationConfirmed, SettledBy: by})
