@@ -3,7 +3,7 @@
 GOLANGCI := github.com/golangci/golangci-lint/v2/cmd/golangci-lint@v2.15.0
 BIN := $(CURDIR)/bin
 
-.PHONY: build demo test check lint generate generated lint-openapi interop fuzz clean
+.PHONY: build demo test check lint generate generated lint-openapi lint-powershell interop fuzz clean
 
 build: ## the gateway, as ./bin/postern
 	go build -trimpath -o $(BIN)/postern ./cmd/postern
@@ -14,7 +14,7 @@ demo: ## the self-contained tour
 test: ## every test, with the race detector and in another order each time
 	go test -race -shuffle=on ./...
 
-check: lint generated lint-openapi ## what is not a test: linters, generated files, the API's document
+check: lint generated lint-openapi lint-powershell ## what is not a test: linters, generated files, the API's document
 
 # golangci-lint runs gofumpt, vet, staticcheck and the rest of .golangci.yml;
 # the import rules are a test (cmd/archtest). govulncheck needs a database that
@@ -33,6 +33,9 @@ generated: generate
 
 lint-openapi:
 	scripts/lint-openapi.sh
+
+lint-powershell: ## parsed and held to vectors; it cannot be run here
+	scripts/lint-powershell.sh
 
 interop: ## against Postfix, swaks, openssl and other clients
 	scripts/interop/quick.sh

@@ -9,6 +9,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"postern/domain/acme"
 	"postern/domain/certificate"
 	"postern/domain/config"
 	"postern/domain/delivery"
@@ -63,6 +64,8 @@ type Config struct {
 	Secrets          config.Secrets
 	Alerts           Alerts
 	Challenges       Challenges
+	ACMEOrders       acme.Orders
+	ACMEState        ACMEState
 	Jobs             Jobs
 	Events           Events
 	Webhooks         WebhookDispatcher
@@ -125,6 +128,8 @@ type API struct {
 	history             whatif.History
 	alerts              Alerts
 	challenges          Challenges
+	acmeOrders          acme.Orders
+	acmeState           ACMEState
 	jobs                Jobs
 	events              Events
 	streams             *streams
@@ -166,6 +171,7 @@ type API struct {
 	inspectionSettings   resource[InspectionSettings]
 	publicWebSettings    resource[PublicWebSettings]
 	managementSettings   resource[ManagementSettings]
+	acmeSettings         resource[ACMESettings]
 
 	bulkTurns chan struct{} // one for each table that is being written
 
@@ -186,7 +192,8 @@ func New(c Config) *API {
 		certificateFiles: c.CertificateFiles, certificateSchedule: c.CertificateSchedule, prove: c.ProveCertificate,
 		tokens: c.Tokens, administrators: c.Administrators,
 		messages: c.Messages, messageActor: c.MessageActor, oneHour: c.OneHourList, alerts: c.Alerts,
-		challenges:   c.Challenges,
+		challenges: c.Challenges,
+		acmeOrders: c.ACMEOrders, acmeState: c.ACMEState,
 		destinations: c.Destinations, reports: c.TLSReports,
 		sessions: c.Sessions, reportOnly: c.ReportOnly, history: c.History,
 		listenerStatus: c.Listeners, explainDomain: c.ExplainDestination, explainClient: c.ExplainClient,
@@ -230,6 +237,7 @@ func (a *API) makeResources() {
 	a.inspectionSettings = newInspectionSettings(a)
 	a.publicWebSettings = newPublicWebSettings(a)
 	a.managementSettings = newManagementSettings(a)
+	a.acmeSettings = newACMESettings(a)
 }
 
 // Handler returns the API as a handler for every path that it has; all other

@@ -78,6 +78,8 @@ type Settings struct {
 	PublicWeb PublicWebSettings `json:"public_web" validate:"required"`
 	// Management is the HTTPS side of the management listener.
 	Management ManagementSettings `json:"management" validate:"required"`
+	// ACME says from which authority the gateway gets its certificate by itself.
+	ACME ACMESettings `json:"acme" validate:"required"`
 }
 
 func newTLSSettings(a *API) resource[TLSSettings] {
@@ -181,6 +183,7 @@ func (a *API) getSettings(c echo.Context) error {
 		RequireTLS: RequireTLSSettings(s.RequireTLS),
 		Inspection: InspectionSettings(s.Inspection),
 		PublicWeb:  showPublicWeb(s.PublicWeb), Management: showManagement(s.Management),
+		ACME: showACMESettings(s.ACME),
 	})
 }
 

@@ -7,6 +7,7 @@
 package wellknown
 
 import (
+	"crypto/tls"
 	"io"
 	"io/fs"
 	"log/slog"
@@ -72,7 +73,11 @@ func NewServer(handler http.Handler, log *slog.Logger) *http.Server {
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHeaderBytes,
-		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+		// RFC 8737 §3: no application data follows the handshake of a challenge.
+		TLSNextProto: map[string]func(*http.Server, *tls.Conn, http.Handler){
+			acme.ALPN: func(*http.Server, *tls.Conn, http.Handler) {},
+		},
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
 }
 

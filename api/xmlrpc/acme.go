@@ -15,7 +15,10 @@ type Challenges interface {
 	Delete(ctx context.Context, token string) error
 }
 
-type acmeMethods struct{ challenges Challenges }
+type acmeMethods struct {
+	challenges Challenges
+	orders     acme.Orders
+}
 
 func (a acmeMethods) table() []method {
 	token := param{name: "token", typ: typeString, help: "The token of the challenge."}
@@ -40,6 +43,14 @@ func (a acmeMethods) table() []method {
 			role:   account.RoleCertificateManager,
 			call:   a.delete,
 		},
+		{
+			name: "acme.request",
+			help: "Begins an order by the built-in ACME client, for the names of the ACME settings. Returns job and state; the " +
+				"job is to be followed by REST.",
+			result: "struct",
+			role:   account.RoleCertificateManager,
+			call:   a.request,
+		},
 	}
 }
 
@@ -53,4 +64,13 @@ func (a acmeMethods) put(ctx context.Context, in invocation) (any, error) {
 
 func (a acmeMethods) delete(ctx context.Context, in invocation) (any, error) {
 	return true, a.challenges.Delete(ctx, arg[string](in.args, "token"))
+}
+
+// request begins an order (B48).
+func (a acmeMethods) request(ctx context.Context, in invocation) (any, error) {
+	j, err := a.orders.Order(ctx, in.principal.Name)
+	if err != nil {
+		return nil, err
+	}
+	return map[string]any{"job": j.ID, "state": string(j.State)}, nil
 }

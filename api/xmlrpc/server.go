@@ -13,6 +13,7 @@ import (
 
 	"postern/domain"
 	"postern/domain/account"
+	"postern/domain/acme"
 )
 
 // Server answers XML-RPC calls over HTTP. It is safe for concurrent use.
@@ -38,6 +39,7 @@ type Services struct {
 	CertificateFiles  CertificateFiles
 	AuditLog          AuditLog
 	Challenges        Challenges
+	Orders            acme.Orders
 	Reporter          Reporter
 }
 
@@ -57,7 +59,7 @@ func NewServer(services Services, logger *slog.Logger, now func() time.Time) *Se
 		gatewayMethods{services.Version, services.Configuration}.table(),
 		certificateMethods{services.CertificateReader, services.CertificateWriter, services.CertificateForcer, services.CertificateFiles}.table(),
 		tlsMethods{services.Configuration}.table(),
-		acmeMethods{services.Challenges}.table(),
+		acmeMethods{services.Challenges, services.Orders}.table(),
 		alertMethods{services.Reporter}.table(),
 	)
 	return s

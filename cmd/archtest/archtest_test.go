@@ -90,7 +90,7 @@ var owners = []struct {
 	{prefix: "github.com/emersion/go-smtp", rooms: []string{"smtp/inbound/...", "smtp/smtptest/...", "cmd/postern/..."}},
 	{prefix: "github.com/evanphx/json-patch", rooms: []string{"api/rest/..."}},
 	{prefix: "github.com/getkin/kin-openapi", rooms: []string{"api/rest/...", "openapi/..."}},
-	{prefix: "github.com/kolo/xmlrpc", rooms: []string{"api/xmlrpc/...", "cmd/postern/..."}},
+	{prefix: "github.com/kolo/xmlrpc", rooms: []string{"api/xmlrpc/...", "cmd/postern/...", "scripts/interop/..."}},
 	{prefix: "github.com/labstack/echo", rooms: []string{"api/..."}},
 	{prefix: "github.com/miekg/dns", rooms: []string{"smtp/dns/...", "smtp/smtptest/..."}},
 	{prefix: "github.com/pires/go-proxyproto", rooms: []string{"smtp/inbound/..."}},

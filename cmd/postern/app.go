@@ -34,6 +34,7 @@ import (
 	"postern/domain/tlsreport"
 	"postern/persistence"
 	"postern/smtp"
+	"postern/smtp/acme"
 	"postern/smtp/digitalid"
 	"postern/smtp/inbound"
 	"postern/smtp/keyring"
@@ -90,6 +91,7 @@ type App struct {
 	queue        *queue.Queue
 	alerts       alerts
 	web          websites
+	acme         *acme.Orders
 	endStreams   func() // of events, before the servers stop
 	jobs         *job.Service
 	events       *eventlog.Log
@@ -275,6 +277,7 @@ func (a *App) follow(ctx context.Context, snapshot *config.Snapshot) []config.Pr
 
 func (a *App) makeManagement(context.Context) error {
 	a.webhooks = a.newWebhooks()
+	a.acme = a.makeACME()
 	cursorSecret, err := a.database.CursorSecret()
 	if err != nil {
 		return domain.Wrap(err, "derive the secret of cursors")
@@ -294,15 +297,15 @@ func (a *App) makeManagement(context.Context) error {
 		Listeners: a.listenerStatus, ExplainDestination: a.explainDestination, ExplainClient: a.explainClient,
 		ExplainMessage: a.explainMessage, Verify: outbound.NewVerifier(a.deliverer).Verify,
 		Measure: ops.NewRequestMeter(a.registry).Measure, NotReady: a.notReady, Problems: a.digitalIDProblems, Alerts: a.alerts.service,
-		Challenges: a.web.challenges,
-		Jobs:       a.jobs, Events: a.events, Webhooks: a.webhooks,
+		Challenges: a.web.challenges, ACMEOrders: a.acme, ACMEState: a.database.ACME(),
+		Jobs: a.jobs, Events: a.events, Webhooks: a.webhooks,
 	})
 	calls := xmlrpc.NewServer(xmlrpc.Services{
 		AuditLog: a.audit, Version: version(), Authenticator: a.gate,
 		Configuration:     a.config,
 		CertificateReader: a.certificates, CertificateWriter: a.certificates, CertificateForcer: a.certificates, CertificateFiles: a.certificates,
-		Challenges: a.web.challenges,
-		Reporter:   a.alerts.service,
+		Challenges: a.web.challenges, Orders: a.acme,
+		Reporter: a.alerts.service,
 	}, a.logger, time.Now)
 	a.registerMetrics()
 	mux := http.NewServeMux()
@@ -382,6 +385,7 @@ func (a *App) Start(ctx context.Context) {
 	a.startControl(ctx)
 	a.onStop(a.engine.Stop)
 	a.startJobs()
+	a.background.run(a.acme.Run)
 	a.startEvents()
 	go func() {
 		if err := a.management.Serve(a.listener); !errors.Is(err, http.ErrServerClosed) {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/tls"
+	"errors"
 	"net/http"
 	"path/filepath"
 	"time"
@@ -31,6 +32,7 @@ const webroot = "webroot"
 type websites struct {
 	endpoints  *web.Endpoints
 	challenges *acme.Challenges
+	tlsAnswers *acme.TLSAnswers
 	management http.Handler
 	public     http.Handler
 	release    func() // of the certificates that the endpoints are bound to
@@ -39,7 +41,7 @@ type websites struct {
 func (a *App) makeWeb(ctx context.Context) error {
 	challenges, err := acme.NewChallenges(ctx, a.database.Challenges(), time.Now)
 	a.web = websites{
-		endpoints: &web.Endpoints{Log: a.logger}, challenges: challenges, release: func() {},
+		endpoints: &web.Endpoints{Log: a.logger}, challenges: challenges, tlsAnswers: new(acme.TLSAnswers), release: func() {},
 		public: wellknown.New(wellknown.Config{Challenges: challenges, Webroot: filepath.Join(a.options.DataDir, webroot)}),
 	}
 	return err
@@ -84,7 +86,7 @@ func (a *App) webEndpoints(s *config.Snapshot) (list []web.Endpoint) {
 	public := func() *http.Server { return wellknown.NewServer(a.web.public, a.logger) }
 	add(managementHTTPS, s.Settings.Management.HTTPS, a.webTLS(s, s.Settings.Management.CertificateID), management)
 	add(publicHTTP, s.Settings.PublicWeb.HTTP, nil, public)
-	add(publicHTTPS, s.Settings.PublicWeb.HTTPS, a.webTLS(s, s.Settings.PublicWeb.CertificateID), public)
+	add(publicHTTPS, s.Settings.PublicWeb.HTTPS, a.answering(a.webTLS(s, s.Settings.PublicWeb.CertificateID)), public)
 	return list
 }
 
@@ -93,4 +95,22 @@ func (a *App) webTLS(s *config.Snapshot, binding string) *tls.Config {
 	return a.ring.ServerConfig(keyring.ServerOptions{
 		Binding: binding, MinVersion: max(tls.VersionTLS12, uint16(s.Settings.TLS.MinVersion)), NextProtos: []string{"http/1.1"},
 	})
+}
+
+// answering is the TLS of the public web listener, which answers authorities too: a
+// handshake that is a challenge gets the challenge's certificate, or fails (RFC 8737
+// §3).
+func (a *App) answering(c *tls.Config) *tls.Config {
+	serve := c.GetCertificate
+	c.NextProtos = append(c.NextProtos, acme.ALPN)
+	c.GetCertificate = func(hello *tls.ClientHelloInfo) (*tls.Certificate, error) {
+		if !acme.Asks(hello) {
+			return serve(hello)
+		}
+		if answer := a.web.tlsAnswers.Get(hello.ServerName); answer != nil {
+			return answer, nil
+		}
+		return nil, errors.New("no tls-alpn-01 challenge waits for this name")
+	}
+	return c
 }

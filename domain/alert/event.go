@@ -16,6 +16,7 @@ const (
 	PlaintextShare     Kind = "plaintext_share"      // about a direction
 	STARTTLSDropped    Kind = "starttls_dropped"     // about a destination domain
 	WebhookFailing     Kind = "webhook_failing"      // about a webhook
+	ACMEFailed         Kind = "acme_failed"          // about the main name of an order (B48)
 	Reported           Kind = "reported"             // about the subject of a report (B49)
 )
 

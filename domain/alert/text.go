@@ -30,6 +30,8 @@ func (e Event) subject() string {
 		return e.About
 	case WebhookFailing:
 		return "Webhook " + e.About + " does not take its events"
+	case ACMEFailed:
+		return "No certificate was issued for " + e.About
 	}
 	return strings.ReplaceAll(string(e.Kind), "_", " ")
 }
@@ -75,6 +77,9 @@ func (k Kind) Advice() string {
 		return "The peer may have changed its mail server, or somebody on the way strips STARTTLS from its answers to read " +
 			"the mail. Ask the peer's administrator by another way than mail. To hold mail back rather than send it in " +
 			"clear, require TLS for the destination."
+	case ACMEFailed:
+		return "The certificate before stays in use. The job that is named above has the transcript of the challenges. Mend what " +
+			"the authority complains of; the order is tried again by itself while ACME is enabled."
 	}
 	return ""
 }

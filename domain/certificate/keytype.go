@@ -96,3 +96,7 @@ func ecdsaKeyType(curve elliptic.Curve) (t KeyType, fault string) {
 	}
 	return "", "is ECDSA on a curve that TLS peers refuse; use P-256 or P-384"
 }
+
+// NewKey makes a private key of the type; one that cannot be made here is
+// [domain.Invalid].
+func (t KeyType) NewKey() (PrivateKey, error) { return t.generate() }

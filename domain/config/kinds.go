@@ -77,6 +77,8 @@ const (
 
 	SectionPublicWeb  = "public_web"
 	SectionManagement = "management"
+
+	SectionACME = "acme"
 )
 
 func settingsKind(section string) (kind, bool) {
@@ -99,6 +101,8 @@ func settingsKind(section string) (kind, bool) {
 		return sectionKind(func(s *policy.Settings) *policy.PublicWebSettings { return &s.PublicWeb }), true
 	case SectionManagement:
 		return sectionKind(func(s *policy.Settings) *policy.ManagementSettings { return &s.Management }), true
+	case SectionACME:
+		return sectionKind(func(s *policy.Settings) *policy.ACMESettings { return &s.ACME }), true
 	}
 	return kind{}, false
 }

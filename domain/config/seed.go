@@ -29,6 +29,7 @@ func defaultSettings() policy.Settings {
 		Inspection: policy.DefaultInspectionSettings(),
 		PublicWeb:  policy.DefaultPublicWebSettings(),
 		Management: policy.DefaultManagementSettings(),
+		ACME:       policy.DefaultACMESettings(),
 	}
 }
 
@@ -126,6 +127,7 @@ func (seed Seed) settings() []Edit {
 		{Kind: KindSettings, Key: SectionInspection, Value: settings.Inspection},
 		{Kind: KindSettings, Key: SectionPublicWeb, Value: settings.PublicWeb},
 		{Kind: KindSettings, Key: SectionManagement, Value: settings.Management},
+		{Kind: KindSettings, Key: SectionACME, Value: settings.ACME},
 	}
 }
 

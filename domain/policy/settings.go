@@ -121,4 +121,6 @@ type Settings struct {
 
 	PublicWeb  PublicWebSettings
 	Management ManagementSettings
+
+	ACME ACMESettings
 }

@@ -5,6 +5,7 @@
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 need openssl openssl
+need python3 python3
 need jq jq
 need curl curl
 build
@@ -99,4 +100,10 @@ check 'openssl reads encrypted PEM' export_encrypted "$id"
 check 'openssl reads PKCS#12' export_pkcs12 "$id" false
 check 'openssl reads old PKCS#12' export_pkcs12 "$id" true -legacy
 
-check 'no key and no password is in the log' bash -c "! grep -qE 'PRIVATE KEY|$password' '$work'/*.log"
+check 'no key and no password is left behind or shown' finds_no_secret --key "$work/leaf.key" --word "$password"
+# The search itself finds what is there.
+check 'a key that is left behind would be found' bash -c "! python3 '$root/scripts/interop/secrets.py' --key '$work/leaf.key' '$work/leaf.key'"
+openssl pkey -in "$work/leaf.key" -outform DER -out "$work/left.der"
+check 'as would one in binary form' bash -c "! python3 '$root/scripts/interop/secrets.py' --key '$work/leaf.key' '$work/left.der'"
+base64 -w0 "$work/left.der" >"$work/left.txt"
+check 'and one inside another text' bash -c "! python3 '$root/scripts/interop/secrets.py' --key '$work/leaf.key' '$work/left.txt'"

@@ -7,34 +7,15 @@
 
 need smtp-sink postfix
 need openssl openssl
+need python3 python3
 need jq jq
 need curl curl
 need dash dash
 build
 
-acme_port=$(free_port) pebble_port=$(free_port) dns_port=$(free_port) dns_api=$(free_port)
-web_port=$(free_port) tls_port=$(free_port) https_port=$(free_port)
-
-build_pebble() {
-	say "building pebble"
-	GOBIN=$work/bin go install github.com/letsencrypt/pebble/v2/cmd/pebble@v2.10.1 \
-		github.com/letsencrypt/pebble/v2/cmd/pebble-challtestsrv@v2.10.1 2>"$work/go.log"
-}
-
-# start_pebble: every name leads to this machine.
-start_pebble() {
-	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$work/pebble.key" -out "$work/pebble.pem" \
-		-days 30 -subj /CN=localhost -addext subjectAltName=DNS:localhost,IP:127.0.0.1 2>"$work/openssl.log"
-	jq -n --arg acme "127.0.0.1:$acme_port" --arg api "127.0.0.1:$pebble_port" --arg work "$work" \
-		--argjson http "$web_port" --argjson tls "$tls_port" '{pebble: {
-			listenAddress: $acme, managementListenAddress: $api, certificate: ($work + "/pebble.pem"),
-			privateKey: ($work + "/pebble.key"), httpPort: $http, tlsPort: $tls}}' >"$work/pebble.json"
-	"$work/bin/pebble-challtestsrv" -defaultIPv4 127.0.0.1 -defaultIPv6 '' -dnsserver "127.0.0.1:$dns_port" -http01 '' \
-		-https01 '' -tlsalpn01 '' -doh '' -management "127.0.0.1:$dns_api" >"$work/dns.log" 2>&1 &
-	PEBBLE_WFE_NONCEREJECT=50 PEBBLE_VA_SLEEPTIME=2 PEBBLE_AUTHZREUSE=0 \
-		"$work/bin/pebble" -config "$work/pebble.json" -strict -dnsserver "127.0.0.1:$dns_port" >"$work/pebble.log" 2>&1 &
-	until_true 20 curl -fsS --cacert "$work/pebble.pem" "https://127.0.0.1:$acme_port/dir"
-}
+# shellcheck source=pebble.sh
+. "$root/scripts/interop/pebble.sh"
+https_port=$(free_port)
 
 # watch_arguments puts programs in front of curl and openssl that note what anybody
 # on the machine could read.
@@ -89,7 +70,7 @@ lead_nowhere() { curl -fsS -d "{\"host\":\"$1.\",\"addresses\":[\"127.0.0.9\"]}"
 build_pebble
 start_gateway
 start_sink letters
-start_pebble
+start_pebble 50
 watch_arguments
 (umask 077 && sed 's/^Authorization: Bearer //' "$work/authorization" >"$work/token")
 set_api PATCH /settings/tls '{"enabled":true}'
@@ -140,5 +121,6 @@ equals "the certificate stays" "$second" "$(active)"
 secrets() { ! grep -e "$(cat "$work/token")" -e 'PRIVATE KEY' "$work/arguments" "$work/renew.log" "$work/serve.log"; }
 check "arguments were watched" grep -q -e --data-binary "$work/arguments"
 check "no password or key was in arguments or logs" secrets
+check "no password or key is left behind or shown" finds_no_secret --word "$(<"$work/token")"
 check "nothing is left in the temporary folder" leaves_nothing
 succeeds "the gateway stops in good order" stop_gateway

@@ -332,3 +332,17 @@ end_load() {
 
 # arrived NAME [FLAGS...]: holds the ledger of that name against the sink.
 arrived() { "$work/ledger" check -dump "$sink_dir" "${@:2}" "$work/$1.ledger"; }
+
+# finds_no_secret [--key FILE]... [--word TEXT]...: what the gateway leaves behind
+# and what it shows (data directory, logs, and the readable half of the API) holds
+# none of them; see secrets.py. What the gateway prints is left out: it shows the
+# first token there, once.
+finds_no_secret() {
+	local path shown=$work/shown
+	mkdir -p "$shown"
+	for path in events audit-log alerts certificates settings tokens webhooks revisions jobs messages; do
+		api GET "/$path$([[ $path == settings ]] || echo '?limit=1000')" >"$shown/$path.json" || return
+	done
+	curl -fsS "http://127.0.0.1:$api_port/metrics" >"$shown/metrics" 2>/dev/null || true
+	python3 "$root/scripts/interop/secrets.py" "$@" "$work/data" "$work/serve.log" "$shown"
+}

@@ -11,7 +11,7 @@ trap 'rm -f "$TALLY"' EXIT
 
 status=0
 export TIME="${TIME:-20}" # of handshakes.sh
-for script in relay xmlrpc letsencrypt policy commits apifuzz tsclient dashboards docs handshakes; do
+for script in relay xmlrpc letsencrypt hooks policy commits apifuzz tsclient dashboards docs handshakes; do
 	"$here/$script.sh" || status=1
 done
 awk '{ passed += $1; failed += $2 } END { printf "%d passed, %d failed\n", passed, failed }' "$TALLY"

@@ -3,6 +3,7 @@ package apifuzz
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/url"
@@ -91,17 +92,21 @@ func (m *maker) request() request {
 	return r
 }
 
+// jsonTypes are the media types of bodies that are one JSON document.
+var jsonTypes = []string{"application/json", "application/merge-patch+json"}
+
 func (m *maker) media() (string, *openapi3.MediaType) {
 	content := m.operation.RequestBody.Value.Content
-	for _, mediaType := range []string{"application/json", "application/merge-patch+json"} {
+	for _, mediaType := range jsonTypes {
 		if media := content.Get(mediaType); media != nil {
 			return mediaType, media
 		}
 	}
-	for mediaType, media := range content {
-		return mediaType, media
+	if len(content) == 0 {
+		return "", nil
 	}
-	return "", nil
+	mediaType := slices.Min(slices.Collect(maps.Keys(content)))
+	return mediaType, content[mediaType]
 }
 
 // sample is a body that the document allows, with the pinned members.

@@ -1,0 +1,84 @@
+package acme
+
+import (
+	"errors"
+	"math/rand/v2"
+	"net/http"
+	"strconv"
+	"time"
+
+	"golang.org/x/crypto/acme"
+
+	"postern/domain"
+)
+
+const (
+	// maxNonces is how often one request is sent again because its nonce was
+	// refused: with nine in ten refused, one request in a thousand gives up.
+	maxNonces  = 65
+	noncePause = 20 * time.Millisecond
+	// maxRetries is how often a request is sent again that the authority could not
+	// serve.
+	maxRetries = 5
+	maxRetry   = time.Minute
+)
+
+// backoff says how long to wait before a request is sent again; 0: not at all. A
+// nonce that was refused came with its successor and needs no pause (RFC 8555 §6.5).
+func backoff(n int, _ *http.Request, response *http.Response) time.Duration {
+	if response == nil {
+		return 0
+	}
+	if response.StatusCode == http.StatusBadRequest { // of these only bad nonces are asked about
+		if n > maxNonces {
+			return 0
+		}
+		return noncePause
+	}
+	pause := retryAfter(response.Header)
+	if pause == 0 {
+		pause = time.Second << min(n, 5)
+	}
+	// RFC 8555 §6.6: a rate limit may last for days. The order is begun anew then.
+	if n > maxRetries || pause > maxRetry {
+		return 0
+	}
+	return pause + rand.N(time.Second)
+}
+
+// retryAfter reads the header (RFC 9110 §10.2.3); 0 where there is none.
+func retryAfter(h http.Header) time.Duration {
+	text := h.Get("Retry-After")
+	if seconds, err := strconv.Atoi(text); err == nil {
+		return time.Duration(min(max(seconds, 0), maxAsked)) * time.Second
+	}
+	if at, err := http.ParseTime(text); err == nil {
+		return min(max(time.Until(at), 0), maxAsked*time.Second)
+	}
+	return 0
+}
+
+// maxAsked bounds, in seconds, how long an authority can make us wait.
+const maxAsked = 7 * 24 * 3600
+
+// RetryAfter returns how long the authority asked to be left alone; 0 where it did
+// not.
+func RetryAfter(err error) time.Duration {
+	if e, ok := errors.AsType[*acme.Error](err); ok {
+		return retryAfter(e.Header)
+	}
+	return 0
+}
+
+// maxProblem bounds what is shown of an authority's words.
+const maxProblem = 1500
+
+// problem is the error of an authority in words for an administrator, with what its
+// problem document says (RFC 8555 §6.7).
+func problem(err error, what string) error {
+	text := err.Error()
+	if len(text) > maxProblem {
+		text = text[:maxProblem]
+	}
+	return &domain.Error{Kind: domain.Unavailable, Detail: what + ": " + strconv.Quote(text), Err: err}
+}
