@@ -100,6 +100,18 @@ func TestNothingChangesWithoutTheAuditLog(t *testing.T) {
 	}
 }
 
+// That the log is broken can be read when nothing can be written into it.
+func TestVerificationNeedsNoEntry(t *testing.T) {
+	f := newFixture(t)
+	f.call("PATCH", basePath+"/settings/tls", `{"retry_without_tls":true}`).want(200)
+	f.audited.Log = f.audited.Log[1:]
+	f.audited.Fill(true)
+	if v := decoded[AuditVerification](f.call("GET", basePath+"/audit-log/verification", "").want(200)); v.Intact || v.BrokenAt != 1 {
+		t.Errorf("verification %+v", v)
+	}
+	f.callAs("operator", "GET", basePath+"/audit-log/verification", "").want(403)
+}
+
 func TestAuditLogIsFilteredAndPaged(t *testing.T) {
 	f := newFixture(t)
 	for _, name := range []string{"a", "b", "c"} {

@@ -76,12 +76,16 @@ type AuditVerification struct {
 	Pruned AuditPlace `json:"pruned" validate:"required"`
 }
 
+// verifyAuditLogOperation must answer above all when the log was tampered with and
+// nothing can be written into it. It reveals nothing else, so it is not audited.
+const verifyAuditLogOperation = "verifyAuditLog"
+
 func (a *API) auditLogOperations() []operation {
 	const list = "/audit-log"
 	query := []string{"limit", "cursor", "actor", "operation", "target", "source_address", "phase", "since", "until", "sort"}
 	return []operation{
 		{http.MethodGet, list, "listAuditLog", account.RoleAdmin, query, a.listAuditLog},
-		{http.MethodGet, list + "/verification", "verifyAuditLog", account.RoleAdmin, nil, a.verifyAuditLog},
+		{http.MethodGet, list + "/verification", verifyAuditLogOperation, account.RoleAdmin, nil, a.verifyAuditLog},
 	}
 }
 

@@ -138,7 +138,7 @@ func checkWebhookURL(f *domain.Faults, pointer, text string) {
 
 // Warnings tells what is allowed and may surprise.
 func (r AlertRecipient) Warnings() (f domain.Faults) {
-	if r.Channel == ChannelWebhook && strings.HasPrefix(r.URL, "http:") {
+	if r.Channel == ChannelWebhook && inClear(r.URL) {
 		f.Add("/url", "alerts travel to it in clear: use https where the receiver can")
 	}
 	return f

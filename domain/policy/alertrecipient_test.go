@@ -64,7 +64,7 @@ func mustMailbox(t *testing.T, s string) mailaddr.Mailbox {
 }
 
 func TestWarningOfClearWebhook(t *testing.T) {
-	for url, want := range map[string]int{"http://x.example": 1, "https://x.example": 0} {
+	for url, want := range map[string]int{"http://x.example": 1, "HTTP://x.example": 1, "https://x.example": 0} {
 		if got := (AlertRecipient{Channel: ChannelWebhook, URL: url}).Warnings(); len(got) != want {
 			t.Errorf("%s: %v", url, got)
 		}

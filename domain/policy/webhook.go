@@ -29,7 +29,7 @@ const maxWebhookTypes = 50
 func (w Webhook) Validate() (f domain.Faults) {
 	checkName(&f, "/name", w.Name)
 	checkWebhookURL(&f, "/url", w.URL)
-	if strings.HasPrefix(w.URL, "http:") && !leadsHere(w.URL) {
+	if inClear(w.URL) && !leadsHere(w.URL) {
 		f.Add("/url", "must begin with https://: events would travel in clear, and only to this machine they may")
 	}
 	if len(w.Types) > maxWebhookTypes {
@@ -40,6 +40,13 @@ func (w Webhook) Validate() (f domain.Faults) {
 	}
 	checkText(&f, "/description", w.Description)
 	return f
+}
+
+// inClear reports whether what is sent to the URL travels without TLS. RFC 3986
+// §3.1: the case of a scheme does not count.
+func inClear(text string) bool {
+	u, err := url.Parse(text)
+	return err == nil && u.Scheme == "http"
 }
 
 // leadsHere reports whether the host of the URL is this machine by its very name.
