@@ -102,17 +102,14 @@ func (s *AuditStore) Append(ctx context.Context, chain func(audit.Ends) (audit.E
 	return entry, err
 }
 
-// found lets the chain begin in a directory in which nothing happened yet. From
-// then on its ends are there: a log that is empty was emptied.
+// auditSchema is the version of the schema with which the audit log came.
+const auditSchema = 9
+
+// found lets the chain begin, when its tables were just made: in a new directory, or
+// in one of an older program. From then on its ends are there: a log that is empty
+// was emptied.
 func (s *AuditStore) found(ctx context.Context) error {
-	const used = `SELECT EXISTS (SELECT 1 FROM audit_ends) OR EXISTS (SELECT 1 FROM audit_log) OR EXISTS (SELECT 1 FROM revisions)`
-	return s.file.write(ctx, func(tx *gorm.DB) error {
-		var begun bool
-		if err := tx.Raw(used).Scan(&begun).Error; err != nil || begun {
-			return err
-		}
-		return s.setEnds(tx, audit.Ends{})
-	})
+	return s.file.write(ctx, func(tx *gorm.DB) error { return s.setEnds(tx, audit.Ends{}) })
 }
 
 // ends reads the ends of the chain. That they are gone is Invalid, whether there

@@ -3,6 +3,7 @@ package persistence
 import (
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"sync"
 	"testing"
 	"time"
@@ -111,8 +112,23 @@ func TestAuditWithoutItsEndsTakesNothingMore(t *testing.T) {
 	}
 }
 
-// An emptied log does not begin anew, not even over a restart: only a directory
-// without any revision is new.
+// The log begins when its tables are made, in a directory of an older program too,
+// which has revisions already.
+func TestAuditLogBeginsWithTheUpgrade(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := loadSealer(dir); err != nil {
+		t.Fatal(err)
+	}
+	old := migratedFile(t, filepath.Join(dir, configurationName), "configuration", auditSchema-1)
+	old.exec(t, `INSERT INTO revisions (number, author, comment, at) VALUES (1, 'ada', '', 0)`)
+	log := audit.NewService(openTest(t, dir).Audit(), func() time.Time { return testTime })
+	beginAudit(t, log, "one")
+	if v := verifyAudit(t, log); !v.Intact() {
+		t.Errorf("after the upgrade: %s", v.Reason)
+	}
+}
+
+// An emptied log does not begin anew, not even over a restart.
 func TestAnEmptiedAuditLogStaysBroken(t *testing.T) {
 	dir, now := t.TempDir(), func() time.Time { return testTime }
 	d, err := tryOpen(t, dir)

@@ -20,25 +20,25 @@ var migrations embed.FS
 
 // migrate brings the file to the newest version of the schema. A file that is
 // newer than this program is refused: it may hold what this program would
-// damage without knowing.
-func (f file) migrate(ctx context.Context, schema string, log *slog.Logger) error {
+// damage without knowing. It returns the version that the file had; 0 is a new one.
+func (f file) migrate(ctx context.Context, schema string, log *slog.Logger) (from int64, err error) {
 	provider, err := f.migrationProvider(schema)
 	if err != nil {
-		return fmt.Errorf("read the migrations: %w", err)
+		return 0, fmt.Errorf("read the migrations: %w", err)
 	}
-	current, target, err := provider.GetVersions(ctx)
+	from, target, err := provider.GetVersions(ctx)
 	if err != nil {
-		return domain.Wrap(translate(err), "read the version of the schema")
+		return 0, domain.Wrap(translate(err), "read the version of the schema")
 	}
-	if current > target {
-		return domain.E(domain.Conflict,
-			"it belongs to a newer version of the program (schema %d, this program knows up to %d)", current, target)
+	if from > target {
+		return from, domain.E(domain.Conflict,
+			"it belongs to a newer version of the program (schema %d, this program knows up to %d)", from, target)
 	}
 	done, err := provider.Up(ctx)
 	for _, m := range done {
 		log.InfoContext(ctx, "schema migrated", "version", m.Source.Version, "duration", m.Duration)
 	}
-	return domain.Wrap(translate(err), "migrate the schema")
+	return from, domain.Wrap(translate(err), "migrate the schema")
 }
 
 func (f file) migrationProvider(schema string) (*goose.Provider, error) {

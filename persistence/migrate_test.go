@@ -12,7 +12,12 @@ import (
 // fileAt is a file whose schema is of an older version.
 func fileAt(t *testing.T, schema string, version int64) file {
 	t.Helper()
-	f, err := openFile(filepath.Join(t.TempDir(), "old.db"))
+	return migratedFile(t, filepath.Join(t.TempDir(), "old.db"), schema, version)
+}
+
+func migratedFile(t *testing.T, path, schema string, version int64) file {
+	t.Helper()
+	f, err := openFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +80,7 @@ func TestCoreProfilesBecomeServerProfiles(t *testing.T) {
 		}
 	}
 
-	if err := f.migrate(t.Context(), "configuration", slog.New(slog.DiscardHandler)); err != nil {
+	if _, err := f.migrate(t.Context(), "configuration", slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
 	want := []string{

@@ -81,24 +81,30 @@ func (d *Database) open(ctx context.Context, log *slog.Logger) error {
 	if d.sealer, err = loadSealer(d.dir); err != nil {
 		return err
 	}
-	if err := d.openFile(ctx, &d.configuration, configurationName, "configuration", log); err != nil {
+	from, err := d.openFile(ctx, &d.configuration, configurationName, "configuration", log)
+	if err != nil {
 		return err
 	}
-	if err := d.Audit().found(ctx); err != nil {
-		return domain.Wrap(err, "begin the audit log")
+	if from < auditSchema {
+		if err := d.Audit().found(ctx); err != nil {
+			return domain.Wrap(err, "begin the audit log")
+		}
 	}
-	return d.openFile(ctx, &d.queue, queueName, "queue", log)
+	_, err = d.openFile(ctx, &d.queue, queueName, "queue", log)
+	return err
 }
 
-// openFile opens one file and migrates it.
-func (d *Database) openFile(ctx context.Context, f *file, name, schema string, log *slog.Logger) error {
+// openFile opens one file and migrates it; it returns the version of the schema
+// that the file had.
+func (d *Database) openFile(ctx context.Context, f *file, name, schema string, log *slog.Logger) (from int64, err error) {
 	opened, err := openFile(filepath.Join(d.dir, name))
 	if err != nil {
-		return domain.Wrap(err, "%s", name)
+		return 0, domain.Wrap(err, "%s", name)
 	}
 	*f = opened
 	d.closers = append(d.closers, f.close)
-	return domain.Wrap(f.migrate(ctx, schema, log.With("file", name)), "%s", name)
+	from, err = f.migrate(ctx, schema, log.With("file", name))
+	return from, domain.Wrap(err, "%s", name)
 }
 
 // Close closes both files, folding their write-ahead logs in, and gives the
