@@ -71,6 +71,7 @@ func (a *API) acmeOrdersOperations() []operation {
 //	@Success	200	{object}	ACMEAccount
 //	@Failure	404	{object}	Problem
 //	@Router		/acme/account [get]
+//	@x-shape		"read"
 //	@x-role		"viewer"
 func (a *API) getACMEAccount(c echo.Context) error {
 	found, err := a.acmeState.Account(c.Request().Context(), a.snapshot().Settings.ACME.DirectoryURL)
@@ -81,7 +82,7 @@ func (a *API) getACMEAccount(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return reply(c, http.StatusOK, ACMEAccount{
+	return replyObject(c, ACMEAccount{
 		DirectoryURL: found.Directory, URL: found.URL, CreatedAt: found.CreatedAt, Renewal: showRenewal(renewal),
 	})
 }

@@ -177,10 +177,14 @@ func showAlert(a alert.Alert) Alert {
 //	@Success	200	{object}	Alert
 //	@Failure	404	{object}	Problem
 //	@Router		/alerts/{id} [get]
+//	@x-shape		"read"
 //	@x-role		"viewer"
 func (a *API) getAlert(c echo.Context) error {
 	found, err := a.alerts.Get(c.Request().Context(), c.Param("id"))
-	return replyAlert(c, found, err)
+	if err != nil {
+		return err
+	}
+	return replyObject(c, showAlert(found))
 }
 
 func replyAlert(c echo.Context, shown alert.Alert, err error) error {

@@ -133,6 +133,7 @@ func (a *API) listDestinations(c echo.Context) error {
 //	@Success	200		{object}	Destination
 //	@Failure	404		{object}	Problem
 //	@Router		/destinations/{domain} [get]
+//	@x-shape		"read"
 //	@x-role		"viewer"
 func (a *API) getDestination(c echo.Context) error {
 	text, err := pathParam(c, "domain")
@@ -147,7 +148,7 @@ func (a *API) getDestination(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return reply(c, http.StatusOK, showDestinationStatus(found, a.snapshot(), a.now()))
+	return replyObject(c, showDestinationStatus(found, a.snapshot(), a.now()))
 }
 
 func showDestinationStatus(d delivery.DestinationStatus, snapshot *config.Snapshot, now time.Time) Destination {

@@ -154,6 +154,7 @@ func (a *API) listJobs(c echo.Context) error {
 //	@Success	200		{object}	Job
 //	@Failure	404		{object}	Problem
 //	@Router		/jobs/{id} [get]
+//	@x-shape		"read"
 //	@x-role		"viewer"
 func (a *API) getJob(c echo.Context) error {
 	wait, err := waitParam(c)
@@ -171,7 +172,7 @@ func (a *API) getJob(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return reply(c, http.StatusOK, showJob(found))
+	return replyObject(c, showJob(found))
 }
 
 // cancelJob godoc

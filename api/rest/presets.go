@@ -86,6 +86,7 @@ func showPreset(p config.Preset) (Preset, error) {
 //	@Failure	404		{object}	Problem
 //	@Router		/presets/{name} [get]
 //	@x-draft	true
+//	@x-shape		"read"
 //	@x-role		"viewer"
 func (a *API) getPreset(c echo.Context) error {
 	preset, err := a.fitPreset(c, config.PresetName(c.Param("name")))
@@ -96,7 +97,7 @@ func (a *API) getPreset(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return reply(c, http.StatusOK, shown)
+	return replyObject(c, shown)
 }
 
 // applyPreset godoc

@@ -244,7 +244,7 @@ func TestBadPages(t *testing.T) {
 // increment is lost.
 func TestNoLostUpdate(t *testing.T) {
 	f := newFixture(t)
-	const path, writers, increments = "/api/v1/destination-controls/counter.example", 10, 10
+	const path, writers, increments = "/api/v1/destination-controls/counter.example", 20, 3
 	f.call("PUT", path, `{"max_connections":0}`).want(http.StatusCreated)
 	var group sync.WaitGroup
 	for range writers {

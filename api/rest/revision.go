@@ -131,3 +131,7 @@ func replyTagged(c echo.Context, tag string, value any) error {
 	}
 	return reply(c, http.StatusOK, value)
 }
+
+// replyObject answers with an object that has no entity tag of its own: its tag is
+// that of what is shown.
+func replyObject(c echo.Context, value any) error { return replyTagged(c, tagOf(value), value) }

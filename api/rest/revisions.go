@@ -204,13 +204,14 @@ func showEdits(edits []config.RecordedEdit) (shown []RevisionEdit) {
 //	@Success	200		{object}	Revision
 //	@Failure	404		{object}	Problem
 //	@Router		/revisions/{number} [get]
+//	@x-shape		"read"
 //	@x-role		"viewer"
 func (a *API) getRevision(c echo.Context) error {
 	r, err := a.namedRevision(c)
 	if err != nil {
 		return err
 	}
-	return reply(c, http.StatusOK, showRevision(r))
+	return replyObject(c, showRevision(r))
 }
 
 // getRevisionDiff godoc

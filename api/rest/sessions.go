@@ -159,6 +159,7 @@ func sessionFilterOf(c echo.Context) (f session.Filter, err error) {
 //	@Success	200	{object}	Session
 //	@Failure	404	{object}	Problem
 //	@Router		/sessions/{id} [get]
+//	@x-shape		"read"
 //	@x-role		"viewer"
 func (a *API) getSession(c echo.Context) error {
 	text, err := pathParam(c, "id")
@@ -173,7 +174,7 @@ func (a *API) getSession(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	return reply(c, http.StatusOK, showSession(found))
+	return replyObject(c, showSession(found))
 }
 
 func showSession(r session.Record) Session {

@@ -170,6 +170,7 @@ func (a *API) settingsOperations() []operation {
 //	@Failure	422	{object}	Problem
 //	@Router		/settings [get]
 //	@x-draft	true
+//	@x-shape		"tagged"
 //	@x-role		"viewer"
 func (a *API) getSettings(c echo.Context) error {
 	snapshot, err := a.snapshotOf(c)
@@ -177,7 +178,7 @@ func (a *API) getSettings(c echo.Context) error {
 		return err
 	}
 	s := snapshot.Settings
-	return reply(c, http.StatusOK, Settings{
+	return replyObject(c, Settings{
 		TLS: TLSSettings(s.TLS), Queue: showQueueSettings(s.Queue),
 		DNS: showDNSSettings(s.DNS), Outbound: showOutboundSettings(s.Outbound), Alerts: AlertSettings(s.Alerts),
 		RequireTLS: RequireTLSSettings(s.RequireTLS),

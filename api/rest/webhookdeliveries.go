@@ -101,13 +101,14 @@ func (a *API) webhookDeliveriesOperations() []operation {
 //	@Success	200		{object}	WebhookState
 //	@Failure	404		{object}	Problem
 //	@Router		/webhooks/{name}/state [get]
+//	@x-shape		"read"
 //	@x-role		"viewer"
 func (a *API) getWebhookState(c echo.Context) error {
 	state, err := a.dispatcher.State(c.Request().Context(), c.Param("name"))
 	if err != nil {
 		return err
 	}
-	return reply(c, http.StatusOK, showWebhookState(state))
+	return replyObject(c, showWebhookState(state))
 }
 
 // testWebhook godoc
