@@ -150,7 +150,7 @@ func TestAWebhookBeginsAtItsCommitOverACrash(t *testing.T) {
 	g.must("PUT", "/webhooks/board", hook)
 	g.stop()
 	missed := switchOnUnseen(t, dir, "board")
-	g = newGateway(t, dir)
+	newGateway(t, dir)
 	smtptest.Eventually(t, func() bool { return len(r.taken()) > 0 }, "the event arrives")
 	if got := r.taken(); !slices.Equal(got, []int64{missed}) {
 		t.Errorf("taken %v, want %d", got, missed)
