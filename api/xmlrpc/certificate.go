@@ -53,7 +53,15 @@ type certificateMethods struct {
 var (
 	idParam      = param{name: "id", typ: typeString, help: "Id of the certificate."}
 	ifMatchParam = param{name: "if_match", typ: typeString, optional: true, help: "The etag that the certificate must still have."}
-	labelParam   = param{name: "label", typ: typeString, optional: true, help: "Words of your own."}
+
+	// What certificates that are made here are to say.
+	hostNameParam     = param{name: "host_name", typ: typeString, help: "First name of the certificate."}
+	namesParam        = param{name: "alternative_names", typ: typeStrings, optional: true, help: "Further host names, with *. as wildcard, or IP addresses."}
+	organizationParam = param{name: "organization", typ: typeString, optional: true, help: "Name of the organization."}
+	countryParam      = param{name: "country", typ: typeString, optional: true, help: "Two letters (ISO 3166-1)."}
+	keyTypeParam      = param{name: "key_type", typ: typeString, optional: true, help: "ecdsa_p256 (if left out), ecdsa_p384, rsa_2048, rsa_3072 or rsa_4096."}
+
+	labelParam = param{name: "label", typ: typeString, optional: true, help: "Words of your own."}
 )
 
 func (c certificateMethods) table() []method {
@@ -98,11 +106,11 @@ func (c certificateMethods) writingMethods() []method {
 			help:   "Makes a key and a certificate signed by itself, and returns it. It is not activated.",
 			result: "struct",
 			params: []param{
-				{name: "host_name", typ: typeString, help: "First name of the certificate."},
-				{name: "alternative_names", typ: typeStrings, optional: true, help: "Further host names, with *. as wildcard, or IP addresses."},
-				{name: "organization", typ: typeString, optional: true, help: "Name of the organization."},
-				{name: "country", typ: typeString, optional: true, help: "Two letters (ISO 3166-1)."},
-				{name: "key_type", typ: typeString, optional: true, help: "ecdsa_p256 (if left out), ecdsa_p384, rsa_2048, rsa_3072 or rsa_4096."},
+				hostNameParam,
+				namesParam,
+				organizationParam,
+				countryParam,
+				keyTypeParam,
 				{name: "valid_days", typ: typeInt, optional: true, help: "397 if left out."},
 				labelParam,
 			},
