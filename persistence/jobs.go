@@ -103,13 +103,16 @@ func (s *JobStore) List(ctx context.Context, q job.Query) ([]job.Job, error) {
 		if q.Before != "" {
 			tx = tx.Where("id < ?", q.Before)
 		}
+		if q.After != "" {
+			tx = tx.Where("id > ?", q.After)
+		}
 		if q.State != "" {
 			tx = tx.Where("state = ?", string(q.State))
 		}
 		if q.Kind != "" {
 			tx = tx.Where("kind = ?", q.Kind)
 		}
-		return tx.Order("id DESC").Limit(q.Limit)
+		return tx.Order(inOrder("id", q.OldestFirst)).Limit(q.Limit)
 	})
 }
 

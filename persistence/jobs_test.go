@@ -55,7 +55,7 @@ func TestJobsAreFoundAndForgotten(t *testing.T) {
 		return jobIDs(found)
 	}
 	for want, q := range map[string]job.Query{
-		"5 4 ": {Limit: 2}, "3 2 ": {Before: "4", Limit: 2}, "1 ": {State: job.Running, Limit: 9}, "5 4 3 2 0 ": {Kind: "k", Limit: 9},
+		"5 4 ": {Limit: 2}, "3 2 ": {Before: "4", Limit: 2}, "0 1 ": {OldestFirst: true, Limit: 2}, "2 3 ": {OldestFirst: true, After: "1", Limit: 2}, "1 ": {State: job.Running, Limit: 9}, "5 4 3 2 0 ": {Kind: "k", Limit: 9},
 	} {
 		if got := list(q); got != want {
 			t.Errorf("%+v: %s, want %s", q, got, want)

@@ -39,7 +39,11 @@ func TestPagesOfCertificatesAreStable(t *testing.T) {
 	}
 	remove := func(id string) { g.must("DELETE", "/certificates/"+id, "") }
 	kept, doomed := inTurns(create)
-	churn(t, create, remove, doomed, func() { g.walk("/certificates?limit=7", "id", kept) })
+	churn(t, create, remove, doomed, func() {
+		for _, sort := range []string{"", "id", "-id"} {
+			g.walk("/certificates?limit=7&sort="+sort, "id", kept)
+		}
+	})
 }
 
 func TestPagesOfDestinationControlsAreStable(t *testing.T) {
