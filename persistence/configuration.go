@@ -145,7 +145,10 @@ func (s *ConfigurationStore) Commit(ctx context.Context, base int64, r config.Re
 		if err := writeItems(tx, items); err != nil {
 			return err
 		}
-		return insertEvents(tx, r.Event())
+		if err := insertEvents(tx, r.Event()); err != nil {
+			return err
+		}
+		return beginWebhooks(tx, items)
 	})
 }
 

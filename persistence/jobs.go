@@ -23,6 +23,7 @@ func (d *Database) Jobs() *JobStore { return &JobStore{d.configuration} }
 type jobRow struct {
 	ID         string `gorm:"primaryKey"`
 	Kind       string
+	Subject    string
 	State      string
 	Author     string
 	Done       int64
@@ -41,7 +42,7 @@ func (jobRow) TableName() string { return "jobs" }
 func jobRowOf(j job.Job) (jobRow, error) {
 	steps, err := json.Marshal(j.Steps)
 	row := jobRow{
-		ID: j.ID, Kind: j.Kind, State: string(j.State), Author: j.Author,
+		ID: j.ID, Kind: j.Kind, Subject: j.Subject, State: string(j.State), Author: j.Author,
 		Done: j.Count.Done, Total: j.Count.Total, Unit: j.Count.Unit, Steps: string(steps), Result: optionalDocument(j.Result),
 		CreatedAt: micros(j.CreatedAt), StartedAt: optionalMicros(j.StartedAt), FinishedAt: optionalMicros(j.FinishedAt),
 	}
@@ -55,7 +56,7 @@ func jobRowOf(j job.Job) (jobRow, error) {
 
 func (r jobRow) job() (job.Job, error) {
 	j := job.Job{
-		ID: r.ID, Kind: r.Kind, State: job.State(r.State), Author: r.Author,
+		ID: r.ID, Kind: r.Kind, Subject: r.Subject, State: job.State(r.State), Author: r.Author,
 		Count: job.Count{Done: r.Done, Total: r.Total, Unit: r.Unit}, Result: rawDocument(r.Result),
 		CreatedAt: moment(r.CreatedAt), StartedAt: optionalMoment(r.StartedAt), FinishedAt: optionalMoment(r.FinishedAt),
 	}
@@ -111,6 +112,9 @@ func (s *JobStore) List(ctx context.Context, q job.Query) ([]job.Job, error) {
 		}
 		if q.Kind != "" {
 			tx = tx.Where("kind = ?", q.Kind)
+		}
+		if q.Subject != "" {
+			tx = tx.Where("subject = ?", q.Subject)
 		}
 		return tx.Order(inOrder("id", q.OldestFirst)).Limit(q.Limit)
 	})

@@ -16,7 +16,7 @@ func TestJobsAreKeptWhole(t *testing.T) {
 	dir := t.TempDir()
 	at := time.Date(2026, 11, 25, 8, 0, 0, 0, time.UTC)
 	want := job.Job{
-		ID: "1", Kind: "impact", State: job.Failed, Author: "anna", Count: job.Count{Done: 1, Total: 2, Unit: "rows"},
+		ID: "1", Kind: "impact", Subject: "d1", State: job.Failed, Author: "anna", Count: job.Count{Done: 1, Total: 2, Unit: "rows"},
 		Steps: []job.Step{{At: at, Text: "begun"}}, Result: json.RawMessage(`{"a":1}`),
 		Problem:   &job.Problem{Kind: domain.Invalid, Detail: "bad", Faults: domain.Faults{{Pointer: "/a", Message: "b"}}},
 		CreatedAt: at, StartedAt: &at, FinishedAt: new(at.Add(time.Second)),
@@ -43,6 +43,9 @@ func TestJobsAreFoundAndForgotten(t *testing.T) {
 		if i == 1 {
 			j.State, j.FinishedAt, j.Kind = job.Running, nil, "other"
 		}
+		if i == 2 || i == 4 {
+			j.Subject = "d1"
+		}
 		if err := jobs.Save(t.Context(), j); err != nil {
 			t.Fatal(err)
 		}
@@ -55,7 +58,9 @@ func TestJobsAreFoundAndForgotten(t *testing.T) {
 		return jobIDs(found)
 	}
 	for want, q := range map[string]job.Query{
-		"5 4 ": {Limit: 2}, "3 2 ": {Before: "4", Limit: 2}, "0 1 ": {OldestFirst: true, Limit: 2}, "2 3 ": {OldestFirst: true, After: "1", Limit: 2}, "1 ": {State: job.Running, Limit: 9}, "5 4 3 2 0 ": {Kind: "k", Limit: 9},
+		"5 4 ": {Limit: 2}, "3 2 ": {Before: "4", Limit: 2}, "1 ": {State: job.Running, Limit: 9}, "5 4 3 2 0 ": {Kind: "k", Limit: 9},
+		"0 1 ": {OldestFirst: true, Limit: 2}, "2 3 ": {OldestFirst: true, After: "1", Limit: 2},
+		"4 2 ": {Kind: "k", Subject: "d1", Limit: 9}, "": {Subject: "d2", Limit: 9},
 	} {
 		if got := list(q); got != want {
 			t.Errorf("%+v: %s, want %s", q, got, want)

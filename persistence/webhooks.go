@@ -6,8 +6,11 @@ import (
 	"errors"
 
 	"gorm.io/gorm"
+	"gorm.io/gorm/clause"
 
 	"postern/domain"
+	"postern/domain/config"
+	"postern/domain/policy"
 	"postern/domain/webhook"
 )
 
@@ -91,6 +94,37 @@ func saveWebhookState(tx *gorm.DB, s *webhook.State) error {
 	}).Error
 }
 
+// beginWebhooks lets the webhooks among written items that are switched on, and have
+// no position yet, begin behind the newest event. In the transaction of their
+// revision this is its own event, so that none is lost that happens before they are
+// first looked at, however much later that is.
+func beginWebhooks(tx *gorm.DB, items []config.Item) error {
+	var begun []webhookStateRow
+	for _, item := range items {
+		if item.Kind != config.KindWebhook || item.Document == nil {
+			continue
+		}
+		var hook policy.Webhook
+		if err := json.Unmarshal(item.Document, &hook); err != nil {
+			return domain.Wrap(err, "read webhook %s", item.Key)
+		}
+		if hook.Enabled {
+			begun = append(begun, webhookStateRow{Webhook: item.Key})
+		}
+	}
+	if len(begun) == 0 {
+		return nil
+	}
+	last, err := lastNumber(tx)
+	if err != nil {
+		return err
+	}
+	for i := range begun {
+		begun[i].Position = last
+	}
+	return tx.Clauses(clause.OnConflict{DoNothing: true}).CreateInBatches(begun, insertBatch).Error
+}
+
 // Delivery is [webhook.Store.Delivery].
 func (s *WebhookStore) Delivery(ctx context.Context, name string, event int64) (webhook.Delivery, error) {
 	var row webhookDeliveryRow
@@ -124,12 +158,14 @@ func (s *WebhookStore) Deliveries(ctx context.Context, q webhook.Query) ([]webho
 	return list, err
 }
 
-// Keep is [webhook.Store.Keep].
+// Keep is [webhook.Store.Keep]. One that was committed a moment ago is not forgotten
+// by a caller who does not know it yet.
 func (s *WebhookStore) Keep(ctx context.Context, webhooks []string) error {
 	names := append([]string{""}, webhooks...) // an empty list is no SQL
 	return s.file.write(ctx, func(tx *gorm.DB) error {
 		for _, table := range []string{"webhook_states", "webhook_deliveries"} {
-			if err := tx.Exec("DELETE FROM "+table+" WHERE webhook NOT IN ?", names).Error; err != nil {
+			if err := tx.Exec("DELETE FROM "+table+" WHERE webhook NOT IN ?"+
+				" AND webhook NOT IN (SELECT key FROM items WHERE kind = ?)", names, string(config.KindWebhook)).Error; err != nil {
 				return err
 			}
 		}

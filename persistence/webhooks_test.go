@@ -1,12 +1,14 @@
 package persistence
 
 import (
+	"encoding/json"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"postern/domain"
+	"postern/domain/config"
 	"postern/domain/eventlog"
 	"postern/domain/webhook"
 )
@@ -96,4 +98,48 @@ func TestWebhookDeliveriesAreListedAndForgotten(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantNumbers(webhook.Query{Webhook: "a", Limit: 9})
+}
+
+// A webhook begins behind the revision that switches it on, and no later one moves
+// it.
+func TestAWebhookBeginsAtItsCommit(t *testing.T) {
+	d := openTest(t, t.TempDir())
+	configuration, store := d.Configuration(), d.Webhooks()
+	commit := func(number int64, documents map[string]string) int64 {
+		t.Helper()
+		var items []config.Item
+		for name, document := range documents {
+			items = append(items, config.Item{Kind: config.KindWebhook, Key: name, Document: json.RawMessage(document), Revision: number})
+		}
+		if err := configuration.Commit(t.Context(), number-1, testRevision(number), items); err != nil {
+			t.Fatal(err)
+		}
+		newest, err := d.Events().Newest(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return newest
+	}
+	wantPosition := func(name string, want int64) {
+		t.Helper()
+		if s, err := store.State(t.Context(), name); err != nil || s.Position != want {
+			t.Errorf("%s: %+v %v, want position %d", name, s, err, want)
+		}
+	}
+	made := commit(1, map[string]string{"on": `{"name":"on","enabled":true}`, "off": `{"name":"off"}`})
+	wantPosition("on", made)
+	if _, err := store.State(t.Context(), "off"); domain.KindOf(err) != domain.NotFound {
+		t.Errorf("a webhook that is switched off has begun: %v", err)
+	}
+	switched := commit(2, map[string]string{"on": `{"name":"on","enabled":true,"description":"d"}`, "off": `{"name":"off","enabled":true}`})
+	wantPosition("on", made)
+	wantPosition("off", switched)
+	if switched <= made {
+		t.Errorf("positions %d and %d", made, switched)
+	}
+	// Who forgets by an older configuration does not forget it.
+	if err := store.Keep(t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	wantPosition("off", switched)
 }

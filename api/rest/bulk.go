@@ -160,7 +160,7 @@ func countLines(body []byte) int {
 // startJobThen begins a job and has something done at its end, also where it does
 // not come to work.
 func (a *API) startJobThen(c echo.Context, kind string, work job.Work, then func()) error {
-	begun, err := a.jobs.Start(c.Request().Context(), kind, principalOf(c).Name, work)
+	begun, err := a.jobs.Start(c.Request().Context(), job.Order{Kind: kind, Author: principalOf(c).Name, Work: work})
 	if err != nil {
 		then()
 		return err

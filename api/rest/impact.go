@@ -124,7 +124,7 @@ func (a *API) startChangeImpact(c echo.Context) error {
 	}
 	now := a.now()
 	replay := impactReplay{id: id, before: before, after: after, since: now.AddDate(0, 0, -days), now: now, history: a.history}
-	return a.startJob(c, jobImpact, replay.run)
+	return a.startJob(c, job.Order{Kind: jobImpact, Subject: id, Work: replay.run})
 }
 
 // impactReplay is the work of one job.
@@ -169,10 +169,6 @@ func showImpact(s whatif.Side) ImpactSide {
 	return side
 }
 
-// maxImpactJobs bounds the jobs among which the last one about a draft is looked
-// for.
-const maxImpactJobs = 1000
-
 // getChangeImpact godoc
 //
 //	@Summary		Show the last impact of a draft
@@ -185,15 +181,17 @@ const maxImpactJobs = 1000
 //	@Router			/changes/{id}/impact [get]
 //	@x-role			"viewer"
 func (a *API) getChangeImpact(c echo.Context) error {
-	found, err := a.jobs.List(c.Request().Context(), job.Query{Kind: jobImpact, State: job.Succeeded, Limit: maxImpactJobs})
+	id := c.Param("id")
+	found, err := a.jobs.List(c.Request().Context(), job.Query{Kind: jobImpact, Subject: id, State: job.Succeeded, Limit: 1})
 	if err != nil {
 		return err
 	}
-	for _, j := range found {
-		var shown Impact
-		if err := json.Unmarshal(j.Result, &shown); err == nil && shown.ChangeID == c.Param("id") {
-			return reply(c, http.StatusOK, shown)
-		}
+	if id == "" || len(found) == 0 {
+		return domain.E(domain.NotFound, "no impact of change %s is known: ask for one by POST", shorten(id, 100))
 	}
-	return domain.E(domain.NotFound, "no impact of change %s is known: ask for one by POST", shorten(c.Param("id"), 100))
+	var shown Impact
+	if err := json.Unmarshal(found[0].Result, &shown); err != nil {
+		return domain.Wrap(err, "read the result of job %s", found[0].ID)
+	}
+	return reply(c, http.StatusOK, shown)
 }

@@ -79,6 +79,28 @@ func TestChangeImpact(t *testing.T) { // B72
 	}
 }
 
+// However many impacts of others are younger, a draft has its own newest one.
+func TestChangeImpactIsThatOfTheDraft(t *testing.T) {
+	f := newFixture(t)
+	var paths []string
+	for _, comment := range []string{"a", "b", "c"} {
+		change := decoded[map[string]any](f.call("POST", "/api/v1/changes", `{"comment":"`+comment+`"}`).want(http.StatusCreated))["id"].(string)
+		paths = append(paths, "/api/v1/changes/"+change+"/impact")
+	}
+	since := map[string]any{}
+	for _, run := range []struct{ path, days string }{{paths[0], "1"}, {paths[0], "2"}, {paths[1], "3"}} {
+		begun := f.call("POST", run.path+"?days="+run.days, "").want(http.StatusAccepted)
+		done := decoded[map[string]any](f.call("GET", begun.header.Get("Location")+"?wait=10s", "").want(http.StatusOK))
+		since[run.path] = done["result"].(map[string]any)["since"]
+	}
+	for _, path := range paths[:2] {
+		if shown := decoded[map[string]any](f.call("GET", path, "").want(http.StatusOK)); shown["since"] != since[path] {
+			t.Errorf("%s: since %v, want %v", path, shown["since"], since[path])
+		}
+	}
+	f.call("GET", paths[2], "").want(http.StatusNotFound)
+}
+
 func TestChangeImpactRefusesWhatCannotBeAsked(t *testing.T) {
 	f := newFixture(t)
 	change := decoded[map[string]any](f.call("POST", "/api/v1/changes", `{"comment":"stricter"}`).want(http.StatusCreated))["id"].(string)

@@ -16,7 +16,7 @@ import (
 // Jobs begins long work and looks after it. To cancel a job that is over is a
 // Conflict.
 type Jobs interface {
-	Start(ctx context.Context, kind, author string, work job.Work) (job.Job, error)
+	Start(ctx context.Context, o job.Order) (job.Job, error)
 	Get(ctx context.Context, id string) (job.Job, error)
 	// Wait returns the job when it is over, or as it stands when the context ends.
 	Wait(ctx context.Context, id string) (job.Job, error)
@@ -100,8 +100,9 @@ func (a *API) jobsOperations() []operation {
 
 // startJob begins work in the caller's name and answers with its job (202), which
 // the caller may follow at the Location.
-func (a *API) startJob(c echo.Context, kind string, work job.Work) error {
-	begun, err := a.jobs.Start(c.Request().Context(), kind, principalOf(c).Name, work)
+func (a *API) startJob(c echo.Context, o job.Order) error {
+	o.Author = principalOf(c).Name
+	begun, err := a.jobs.Start(c.Request().Context(), o)
 	if err != nil {
 		return err
 	}

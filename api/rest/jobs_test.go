@@ -42,7 +42,7 @@ func newJobs(t *testing.T) *job.Service {
 
 func (f *fixture) begin(kind string, work job.Work) string {
 	f.t.Helper()
-	j, err := f.jobs.Start(f.t.Context(), kind, "admin", work)
+	j, err := f.jobs.Start(f.t.Context(), job.Order{Kind: kind, Author: "admin", Work: work})
 	if err != nil {
 		f.t.Fatal(err)
 	}
@@ -125,7 +125,8 @@ func TestStartJob(t *testing.T) {
 	recorder := httptest.NewRecorder()
 	c := echo.New().NewContext(httptest.NewRequest(http.MethodPost, "/", nil), recorder)
 	c.Set(principalKey, account.Principal{Name: "anna"})
-	if err := f.api.startJob(c, "count", func(context.Context, *job.Progress) (any, error) { return nil, nil }); err != nil {
+	nothing := func(context.Context, *job.Progress) (any, error) { return nil, nil }
+	if err := f.api.startJob(c, job.Order{Kind: "count", Work: nothing}); err != nil {
 		t.Fatal(err)
 	}
 	var begun Job

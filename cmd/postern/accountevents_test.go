@@ -1,6 +1,7 @@
 package main
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -58,4 +59,52 @@ func TestAccountsAreInTheLog(t *testing.T) {
 	if e := g.eventAfter(begun, "token.created"); e.Data["name"] != "rescue" || e.Data["created_by"] != "postern admin" {
 		t.Errorf("%+v", e)
 	}
+}
+
+// What is done to accounts where no API sees it is in the log: by the first start, and
+// by `postern admin` on a directory that no gateway has open.
+func TestAccountsAreInTheLogWithoutTheAPI(t *testing.T) {
+	dir := t.TempDir()
+	g := newGateway(t, dir)
+	if e := g.eventAfter(0, "administrator.created"); e.Subject.Key != "admin" || e.Data["role"] != "admin" {
+		t.Errorf("first start: %+v", e)
+	}
+	first := g.eventAfter(0, "token.created")
+	if first.Data["role"] != "admin" {
+		t.Errorf("first start: %+v", first)
+	}
+	begun := g.newestEvent()
+	token := g.token
+	g.stop()
+
+	const password = "correct horse battery staple"
+	if out, err := execute(t, password+"\n", "admin", "reset-password", "--data-dir", dir); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	secret, err := execute(t, "", "admin", "create-token", "--name", "spare", "--role", "operator", "--data-dir", dir)
+	if err != nil || !strings.HasPrefix(secret, "pstn_") {
+		t.Fatalf("%v: %s", err, secret)
+	}
+
+	g = newGateway(t, dir)
+	g.token = token
+	if e := g.eventAfter(begun, "administrator.changed"); e.Subject.Key != "admin" || len(e.Data) != 2 {
+		t.Errorf("reset-password: %+v", e) // role and disabled, and nothing of the password
+	}
+	made := g.eventAfter(begun, "token.created")
+	if made.Data["name"] != "spare" || made.Data["role"] != "operator" || made.Data["created_by"] != "postern admin" {
+		t.Errorf("create-token: %+v", made)
+	}
+	kept := string(g.must("GET", "/events?limit=1000", "").body)
+	for _, hidden := range []string{password, strings.TrimSpace(secret), token} {
+		if strings.Contains(kept, hidden) {
+			t.Error("a secret is in the log of events")
+		}
+	}
+	// A second start makes nobody.
+	if n := strings.Count(kept, `"administrator.created"`); n != 1 {
+		t.Errorf("%d administrators were made", n)
+	}
+	g.token = strings.TrimSpace(secret)
+	g.must("GET", "/status", "")
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/base64"
@@ -16,6 +17,9 @@ import (
 	"testing"
 	"time"
 
+	"postern/domain/config"
+	"postern/domain/eventlog"
+	"postern/persistence"
 	"postern/smtp/smtptest"
 )
 
@@ -133,6 +137,63 @@ func TestWebhooksGetEveryEventOverARestart(t *testing.T) {
 	if gone := g.call("GET", "/webhooks/board/deliveries", ""); gone.status != 404 {
 		t.Errorf("%d", gone.status)
 	}
+}
+
+// A webhook that is committed just before a crash gets what happened between its
+// commit and the first look at it after the restart.
+func TestAWebhookBeginsAtItsCommitOverACrash(t *testing.T) {
+	dir := t.TempDir()
+	g := newGateway(t, dir)
+	r := newReceiver(t)
+	g.must("PUT", "/settings/alerts", `{"allow_private_webhooks":true}`)
+	hook := fmt.Sprintf(`{"url":%q,"types":["job.finished"],"secret":"whsec_%s","enabled":false}`, r.URL, whsec)
+	g.must("PUT", "/webhooks/board", hook)
+	g.stop()
+	missed := switchOnUnseen(t, dir, "board")
+	newGateway(t, dir)
+	smtptest.Eventually(t, func() bool { return len(r.taken()) > 0 }, "the event arrives")
+	if got := r.taken(); !slices.Equal(got, []int64{missed}) {
+		t.Errorf("taken %v, want %d", got, missed)
+	}
+}
+
+// switchOnUnseen commits that a webhook is switched on where no dispatcher sees it,
+// lets an event follow and returns its number.
+func switchOnUnseen(t *testing.T, dir, name string) (missed int64) {
+	t.Helper()
+	database, err := persistence.Open(t.Context(), dir, persistence.Options{Logger: quiet()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		if err := database.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
+	store := database.Configuration()
+	var hook config.Item
+	newest, err := store.Load(t.Context(), func(i config.Item) error {
+		if i.Kind == config.KindWebhook && i.Key == name {
+			hook = i
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	hook.Document = bytes.Replace(hook.Document, []byte(`"enabled":false`), []byte(`"enabled":true`), 1)
+	hook.ETag, hook.Revision = config.ETagOf(hook.Document), newest+1
+	if err := store.Commit(t.Context(), newest, config.Revision{Number: newest + 1, Author: "test", At: time.Now()}, []config.Item{hook}); err != nil {
+		t.Fatal(err)
+	}
+	e := eventlog.New(eventlog.JobFinished, eventlog.Subject{Kind: "job", Key: "1"}, time.Now(), nil)
+	if err := database.Events().Append(t.Context(), []eventlog.Event{e}); err != nil {
+		t.Fatal(err)
+	}
+	if missed, err = database.Events().Newest(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return missed
 }
 
 // Without the word of the administrator no event leaves for this machine.

@@ -39,11 +39,12 @@ func (s State) Over() bool { return s != Queued && s != Running }
 
 // Job is a piece of long work, as it stands.
 type Job struct {
-	ID     string // sorts by age
-	Kind   string // what sort of work, as "impact"
-	State  State
-	Author string
-	Count  Count
+	ID      string // sorts by age
+	Kind    string // what sort of work, as "impact"
+	Subject string // id of what the work is about, as of a draft; empty: nothing by itself
+	State   State
+	Author  string
+	Count   Count
 	// Steps are what the work told of its way, oldest first; of too many the
 	// middle is left out.
 	Steps []Step

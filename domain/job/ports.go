@@ -13,6 +13,7 @@ type Query struct {
 	Limit       int    // at most so many
 	State       State  // only this state; empty for all
 	Kind        string // only this kind; empty for all
+	Subject     string // only about this; empty for all
 }
 
 // Store keeps jobs. Implementations are safe for concurrent use and report a

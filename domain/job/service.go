@@ -81,15 +81,22 @@ func NewService(ctx context.Context, d Dependencies) (*Service, error) {
 	return s, nil
 }
 
-// Start begins a job of a kind in somebody's name and returns it as it was
-// stored. The job outlives the context, of which it keeps the values. Where too
-// many jobs wait already it is [domain.Exhausted], at the end of the process
-// [domain.Unavailable].
-func (s *Service) Start(ctx context.Context, kind, author string, work Work) (Job, error) {
+// Order is a job to begin.
+type Order struct {
+	Kind    string
+	Subject string // id of what the work is about; may be empty
+	Author  string
+	Work    Work
+}
+
+// Start begins a job in somebody's name and returns it as it was stored. The job
+// outlives the context, of which it keeps the values. Where too many jobs wait
+// already it is [domain.Exhausted], at the end of the process [domain.Unavailable].
+func (s *Service) Start(ctx context.Context, o Order) (Job, error) {
 	if err := s.enter(); err != nil {
 		return Job{}, err
 	}
-	j := Job{ID: s.NewID(), Kind: kind, State: Queued, Author: author, CreatedAt: s.Now().UTC()}
+	j := Job{ID: s.NewID(), Kind: o.Kind, Subject: o.Subject, State: Queued, Author: o.Author, CreatedAt: s.Now().UTC()}
 	if err := s.Store.Save(ctx, j); err != nil {
 		s.leave()
 		return Job{}, domain.Wrap(err, "store the job")
@@ -99,7 +106,7 @@ func (s *Service) Start(ctx context.Context, kind, author string, work Work) (Jo
 	s.add(r)
 	go func() {
 		defer s.leave()
-		s.do(working, r, work)
+		s.do(working, r, o.Work)
 	}()
 	return j, nil
 }

@@ -42,7 +42,7 @@ func newFixture(t *testing.T, store *jobtest.Memory) *fixture {
 
 func (f *fixture) start(t *testing.T, work job.Work) job.Job {
 	t.Helper()
-	j, err := f.Start(t.Context(), "test", "anna", work)
+	j, err := f.Start(t.Context(), job.Order{Kind: "test", Author: "anna", Work: work})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func TestAJobIsStoredBeforeItIsAnnounced(t *testing.T) {
 		t.Error("not stored")
 	}
 	store.Break(domain.E(domain.Unavailable, "the disk is full"))
-	if _, err := f.Start(t.Context(), "test", "anna", untilCancelled); domain.KindOf(err) != domain.Unavailable {
+	if _, err := f.Start(t.Context(), job.Order{Kind: "test", Author: "anna", Work: untilCancelled}); domain.KindOf(err) != domain.Unavailable {
 		t.Errorf("%v", err)
 	}
 	store.Break(nil)
@@ -124,12 +124,12 @@ func TestTooManyJobsAreRefusedAndTheOthersTakeTurns(t *testing.T) {
 		var err error
 		begun := 0
 		for ; err == nil && begun < 1000; begun++ {
-			_, err = f.Start(t.Context(), "test", "anna", func(context.Context, *job.Progress) (any, error) {
+			_, err = f.Start(t.Context(), job.Order{Kind: "test", Author: "anna", Work: func(context.Context, *job.Progress) (any, error) {
 				most.Store(max(most.Load(), running.Add(1)))
 				defer running.Add(-1)
 				<-release
 				return nil, nil
-			})
+			}})
 		}
 		if domain.KindOf(err) != domain.Exhausted {
 			t.Fatalf("%d begun: %v", begun, err)
@@ -178,7 +178,7 @@ func TestAStopInterrupts(t *testing.T) {
 	if s := f.stored(t, j.ID); s.State != job.Interrupted || !strings.Contains(s.Problem.Detail, "start it again") {
 		t.Errorf("%+v", s)
 	}
-	if _, err := f.Start(t.Context(), "test", "anna", untilCancelled); domain.KindOf(err) != domain.Unavailable {
+	if _, err := f.Start(t.Context(), job.Order{Kind: "test", Author: "anna", Work: untilCancelled}); domain.KindOf(err) != domain.Unavailable {
 		t.Errorf("after the stop: %v", err)
 	}
 }

@@ -116,7 +116,7 @@ type Store interface {
 	Save(ctx context.Context, s *State, d *Delivery) error
 	Delivery(ctx context.Context, webhook string, event int64) (Delivery, error)
 	Deliveries(ctx context.Context, q Query) ([]Delivery, error)
-	// Keep forgets all webhooks but the named ones, and deliveries of events that
-	// are no longer in the log.
+	// Keep forgets all webhooks but the named ones and those that are configured, and
+	// deliveries of events that are no longer in the log.
 	Keep(ctx context.Context, webhooks []string) error
 }

@@ -21,7 +21,7 @@ import (
 
 // Jobs begins long work.
 type Jobs interface {
-	Start(ctx context.Context, kind, author string, work job.Work) (job.Job, error)
+	Start(ctx context.Context, o job.Order) (job.Job, error)
 	Wait(ctx context.Context, id string) (job.Job, error)
 }
 
@@ -90,9 +90,10 @@ func (o *Orders) Order(ctx context.Context, author string) (job.Job, error) {
 		return job.Job{}, underWay()
 	}
 	names := settings.ACME.Names(settings.Outbound.HostName)
-	return o.Jobs.Start(ctx, kernel.JobKind, author, func(ctx context.Context, p *job.Progress) (any, error) {
+	work := func(ctx context.Context, p *job.Progress) (any, error) {
 		return o.work(ctx, author, settings.ACME, names, p.Step)
-	})
+	}
+	return o.Jobs.Start(ctx, job.Order{Kind: kernel.JobKind, Author: author, Work: work})
 }
 
 func underWay() error { return domain.E(domain.Conflict, "an ACME order is under way already") }

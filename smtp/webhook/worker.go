@@ -74,8 +74,9 @@ func (w *worker) run(ctx context.Context) {
 	}
 }
 
-// begin loads the state. A webhook that is new gets what happens from now on, which
-// is after the revision that made it.
+// begin loads the state, which is stored with the revision that switches a webhook
+// on. One that has none, because an older release made it, gets what happens from now
+// on.
 func (w *worker) begin(ctx context.Context) error {
 	state, err := w.Store.State(ctx, w.hook.Name)
 	if domain.KindOf(err) != domain.NotFound {
