@@ -96,7 +96,7 @@ func (s *AlertStore) Get(ctx context.Context, id string) (alert.Alert, error) {
 func (s *AlertStore) List(ctx context.Context, q alert.Query) ([]alert.Alert, error) {
 	var rows []alertRow
 	err := s.file.read(ctx, func(tx *gorm.DB) error {
-		return selectAlerts(tx, q).Order("id DESC").Limit(q.Limit).Find(&rows).Error
+		return selectAlerts(tx, q).Order(inOrder("id", q.OldestFirst)).Limit(q.Limit).Find(&rows).Error
 	})
 	if err != nil {
 		return nil, err
@@ -113,6 +113,9 @@ func (s *AlertStore) List(ctx context.Context, q alert.Query) ([]alert.Alert, er
 func selectAlerts(tx *gorm.DB, q alert.Query) *gorm.DB {
 	if q.Before != "" {
 		tx = tx.Where("id < ?", q.Before)
+	}
+	if q.After != "" {
+		tx = tx.Where("id > ?", q.After)
 	}
 	for column, value := range map[string]string{
 		"state": string(q.State), "type": string(q.Type), "severity": string(q.Severity),

@@ -74,6 +74,8 @@ func TestListAlerts(t *testing.T) {
 	}{
 		"all":          {alert.Query{}, "321"},
 		"below":        {alert.Query{Before: "3"}, "21"},
+		"oldest first": {alert.Query{OldestFirst: true}, "123"},
+		"above":        {alert.Query{OldestFirst: true, After: "1", Limit: 1}, "2"},
 		"limit":        {alert.Query{Limit: 1}, "3"},
 		"state":        {alert.Query{State: alert.Open}, "2"},
 		"severity":     {alert.Query{Severity: policy.SeverityWarning}, "31"},

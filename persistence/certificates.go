@@ -95,7 +95,10 @@ func noCertificate(id string) error {
 func (s *CertificateStore) List(ctx context.Context, q certificate.Query) ([]certificate.Certificate, error) {
 	var rows []certificateRow
 	err := s.file.read(ctx, func(tx *gorm.DB) error {
-		query := tx.Where("id > ?", q.After).Order("id").Limit(q.Limit)
+		query := tx.Where("id > ?", q.After).Order(inOrder("id", !q.NewestFirst)).Limit(q.Limit)
+		if q.Before != "" {
+			query = query.Where("id < ?", q.Before)
+		}
 		if q.State != "" {
 			query = query.Where("state = ?", string(q.State))
 		}

@@ -190,6 +190,12 @@ func TestCertificatesArePagedByID(t *testing.T) {
 	if diff := cmp.Diff([]string{"1", "2", "3"}, got); diff != "" {
 		t.Errorf("ids (-want +got):\n%s", diff)
 	}
+	for before, want := range map[string]string{"": "3", "3": "2", "2": "1"} {
+		page, err := s.List(t.Context(), certificate.Query{Before: before, NewestFirst: true, Limit: 1})
+		if err != nil || len(page) != 1 || page[0].ID != want {
+			t.Errorf("newest first, before %q: %d certificates, error %v, want %s", before, len(page), err, want)
+		}
+	}
 }
 
 // B45: keys are sealed at rest.

@@ -177,19 +177,24 @@ func TestRevisionsAreRecorded(t *testing.T) {
 	}
 }
 
-func TestRevisionsAreListedNewestFirst(t *testing.T) {
+func TestRevisionsAreListedInOrder(t *testing.T) {
 	s := openTest(t, t.TempDir()).Configuration()
 	for n := range int64(5) {
 		commitRoutes(t, s, n+1, map[string]string{"a.example": fmt.Sprint(n)})
 	}
 	for _, tc := range []struct {
-		before int64
-		limit  int
-		want   []int64
+		q    config.RevisionQuery
+		want []int64
 	}{
-		{0, 10, []int64{5, 4, 3, 2, 1}}, {0, 2, []int64{5, 4}}, {4, 2, []int64{3, 2}}, {1, 2, nil},
+		{config.RevisionQuery{Limit: 10}, []int64{5, 4, 3, 2, 1}},
+		{config.RevisionQuery{Limit: 2}, []int64{5, 4}},
+		{config.RevisionQuery{Before: 4, Limit: 2}, []int64{3, 2}},
+		{config.RevisionQuery{Before: 1, Limit: 2}, nil},
+		{config.RevisionQuery{OldestFirst: true, Limit: 2}, []int64{1, 2}},
+		{config.RevisionQuery{OldestFirst: true, After: 2, Limit: 2}, []int64{3, 4}},
+		{config.RevisionQuery{OldestFirst: true, After: 5, Limit: 2}, nil},
 	} {
-		list, err := s.Revisions(t.Context(), config.RevisionQuery{Before: tc.before, Limit: tc.limit})
+		list, err := s.Revisions(t.Context(), tc.q)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -201,7 +206,7 @@ func TestRevisionsAreListedNewestFirst(t *testing.T) {
 			}
 		}
 		if diff := cmp.Diff(tc.want, got); diff != "" {
-			t.Errorf("before %d, limit %d (-want +got):\n%s", tc.before, tc.limit, diff)
+			t.Errorf("%+v (-want +got):\n%s", tc.q, diff)
 		}
 	}
 }

@@ -104,6 +104,9 @@ func (s *JobStore) List(ctx context.Context, q job.Query) ([]job.Job, error) {
 		if q.Before != "" {
 			tx = tx.Where("id < ?", q.Before)
 		}
+		if q.After != "" {
+			tx = tx.Where("id > ?", q.After)
+		}
 		if q.State != "" {
 			tx = tx.Where("state = ?", string(q.State))
 		}
@@ -113,7 +116,7 @@ func (s *JobStore) List(ctx context.Context, q job.Query) ([]job.Job, error) {
 		if q.Subject != "" {
 			tx = tx.Where("subject = ?", q.Subject)
 		}
-		return tx.Order("id DESC").Limit(q.Limit)
+		return tx.Order(inOrder("id", q.OldestFirst)).Limit(q.Limit)
 	})
 }
 

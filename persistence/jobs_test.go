@@ -59,6 +59,7 @@ func TestJobsAreFoundAndForgotten(t *testing.T) {
 	}
 	for want, q := range map[string]job.Query{
 		"5 4 ": {Limit: 2}, "3 2 ": {Before: "4", Limit: 2}, "1 ": {State: job.Running, Limit: 9}, "5 4 3 2 0 ": {Kind: "k", Limit: 9},
+		"0 1 ": {OldestFirst: true, Limit: 2}, "2 3 ": {OldestFirst: true, After: "1", Limit: 2},
 		"4 2 ": {Kind: "k", Subject: "d1", Limit: 9}, "": {Subject: "d2", Limit: 9},
 	} {
 		if got := list(q); got != want {

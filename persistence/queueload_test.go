@@ -125,6 +125,7 @@ func TestHotStatementsUseTheirIndexes(t *testing.T) {
 		"waiting": waitingFor + " AND next_attempt_at <= ? ORDER BY next_attempt_at, message_id",
 		"open":    "SELECT m.id FROM messages m WHERE m.finished_at IS NULL AND m.id > 1 ORDER BY m.id LIMIT 10",
 		"history": "SELECT m.id FROM messages m WHERE m.finished_at IS NOT NULL AND m.id < 9 ORDER BY m.id DESC LIMIT 10",
+		"turned":  "SELECT m.id FROM messages m WHERE m.finished_at IS NOT NULL AND m.id > 9 ORDER BY m.id LIMIT 10",
 		"backlog": "SELECT destination, COUNT(*), MIN(next_attempt_at) FROM recipients WHERE waiting = 1 GROUP BY destination",
 	} {
 		plan := q.explain(sqlText)

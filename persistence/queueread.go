@@ -149,11 +149,13 @@ func scanAttempt(row scanner) (a delivery.RecordedAttempt, err error) {
 }
 
 // Deliveries returns finished messages that match, with their recipients,
-// descending, below the given id; 0 stands for the newest.
-func (q *QueueStore) Deliveries(ctx context.Context, f delivery.DeliveryFilter, below delivery.MessageID, limit int) (list []delivery.FinishedMessage, err error) {
+// descending, below the given id, or, oldest first, ascending above it; 0 stands
+// for the beginning.
+func (q *QueueStore) Deliveries(ctx context.Context, f delivery.DeliveryFilter, from delivery.MessageID, limit int) (list []delivery.FinishedMessage, err error) {
 	err = q.file.read(ctx, func(tx *gorm.DB) error {
-		query := finishedQuery(f, below)
-		if list, err = q.finished(tx, query.text(), query.with(limit)); err != nil {
+		query := finishedQuery(f, from)
+		where := query.text() + " ORDER BY " + inOrder("m.id", f.OldestFirst) + " LIMIT ?"
+		if list, err = q.finished(tx, where, query.with(limit)); err != nil {
 			return err
 		}
 		return q.fillRecipients(tx, list)
@@ -163,10 +165,10 @@ func (q *QueueStore) Deliveries(ctx context.Context, f delivery.DeliveryFilter, 
 
 // finishedQuery goes by the schedule's index where a destination is asked for:
 // final recipients stand there in the order of their messages.
-func finishedQuery(f delivery.DeliveryFilter, below delivery.MessageID) (c conditions) {
+func finishedQuery(f delivery.DeliveryFilter, from delivery.MessageID) (c conditions) {
 	c.add("m.finished_at IS NOT NULL")
-	if below != 0 {
-		c.add("m.id < ?", int64(below))
+	if from != 0 {
+		c.add(beyond("m.id", f.OldestFirst), int64(from))
 	}
 	if !f.FinishedAfter.IsZero() {
 		c.add("m.finished_at > ?", micros(f.FinishedAfter))
@@ -182,7 +184,7 @@ func finishedQuery(f delivery.DeliveryFilter, below delivery.MessageID) (c condi
 }
 
 func (q *QueueStore) finished(tx *gorm.DB, where string, values []any) (list []delivery.FinishedMessage, err error) {
-	rows, err := tx.Raw("SELECT "+messageColumns+" FROM messages m WHERE "+where+" ORDER BY m.id DESC LIMIT ?", values...).Rows()
+	rows, err := tx.Raw("SELECT "+messageColumns+" FROM messages m WHERE "+where, values...).Rows()
 	err = scanAll(rows, err, func(r *sql.Rows) error {
 		m, finishedAt, err := q.scanMessage(r)
 		list = append(list, delivery.FinishedMessage{Message: m, FinishedAt: finishedAt})

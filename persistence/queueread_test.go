@@ -86,20 +86,24 @@ func TestDeliveries(t *testing.T) {
 		q.write(delivery.Batch{Settlements: []*delivery.Settlement{s}})
 		all = append([]*delivery.Message{m}, all...) // newest first
 	}
+	turned := slices.Clone(all)
+	slices.Reverse(turned)
 	q.accept(q.message("x", "open@example.net"))
 	for name, c := range map[string]struct {
 		filter delivery.DeliveryFilter
-		below  delivery.MessageID
+		from   delivery.MessageID
 		want   []*delivery.Message
 	}{
 		"all":             {delivery.DeliveryFilter{}, 0, all},
 		"second page":     {delivery.DeliveryFilter{}, all[1].ID, all[2:]},
+		"oldest first":    {delivery.DeliveryFilter{OldestFirst: true}, 0, turned},
+		"its second page": {delivery.DeliveryFilter{OldestFirst: true}, turned[1].ID, turned[2:]},
 		"domain":          {delivery.DeliveryFilter{RecipientDomain: "example.org"}, 0, []*delivery.Message{all[1], all[3]}},
 		"finished after":  {delivery.DeliveryFilter{FinishedAfter: noon.Add(2 * time.Hour)}, 0, all[:2]},
 		"finished before": {delivery.DeliveryFilter{FinishedBefore: noon.Add(2 * time.Hour)}, 0, all[3:]},
 	} {
 		t.Run(name, func(t *testing.T) {
-			list, err := q.Deliveries(t.Context(), c.filter, c.below, 10)
+			list, err := q.Deliveries(t.Context(), c.filter, c.from, 10)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -128,7 +128,7 @@ func (s *ConfigurationStore) Revision(ctx context.Context, number int64) (config
 func (s *ConfigurationStore) Revisions(ctx context.Context, q config.RevisionQuery) ([]config.Revision, error) {
 	var rows []revisionRow
 	err := s.file.read(ctx, func(tx *gorm.DB) error {
-		return selectRevisions(tx, q).Order("number DESC").Limit(q.Limit).Find(&rows).Error
+		return selectRevisions(tx, q).Order(inOrder("number", q.OldestFirst)).Limit(q.Limit).Find(&rows).Error
 	})
 	list := make([]config.Revision, len(rows))
 	for i, r := range rows {
@@ -142,6 +142,9 @@ func (s *ConfigurationStore) Revisions(ctx context.Context, q config.RevisionQue
 func selectRevisions(tx *gorm.DB, q config.RevisionQuery) *gorm.DB {
 	if q.Before != 0 {
 		tx = tx.Where("number < ?", q.Before)
+	}
+	if q.After != 0 {
+		tx = tx.Where("number > ?", q.After)
 	}
 	if q.Author != "" {
 		tx = tx.Where("author = ?", q.Author)

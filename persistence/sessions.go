@@ -72,15 +72,15 @@ func addrText(addr netip.Addr) string {
 	return addr.String()
 }
 
-// Sessions returns sessions that match, descending, below the given id; 0 stands
-// for the newest.
-func (q *QueueStore) Sessions(ctx context.Context, f session.Filter, below session.ID, limit int) (list []session.Record, err error) {
+// Sessions returns sessions that match, descending, below the given id, or,
+// oldest first, ascending above it; 0 stands for the beginning.
+func (q *QueueStore) Sessions(ctx context.Context, f session.Filter, from session.ID, limit int) (list []session.Record, err error) {
 	c := sessionConditions(f)
-	if below != 0 {
-		c.add("id < ?", int64(below))
+	if from != 0 {
+		c.add(beyond("id", f.OldestFirst), int64(from))
 	}
 	err = q.file.read(ctx, func(tx *gorm.DB) error {
-		list, err = readSessions(tx, c.text()+" ORDER BY id DESC LIMIT ?", c.with(limit)...)
+		list, err = readSessions(tx, c.text()+" ORDER BY "+inOrder("id", f.OldestFirst)+" LIMIT ?", c.with(limit)...)
 		return err
 	})
 	return list, err

@@ -2,6 +2,7 @@ package persistence
 
 import (
 	"net/netip"
+	"slices"
 	"testing"
 	"time"
 
@@ -98,6 +99,12 @@ func TestSessionsByEachFilter(t *testing.T) {
 	}
 	if got := q.sessions(session.Filter{}, refused.ID, 1); len(got) != 1 || got[0] != other.ID {
 		t.Errorf("a page: %v", got)
+	}
+	if got := q.sessions(session.Filter{OldestFirst: true}, 0, 2); !slices.Equal(got, []session.ID{plain.ID, other.ID}) {
+		t.Errorf("oldest first: %v", got)
+	}
+	if got := q.sessions(session.Filter{OldestFirst: true}, other.ID, 1); !slices.Equal(got, []session.ID{refused.ID}) {
+		t.Errorf("the next oldest: %v", got)
 	}
 }
 

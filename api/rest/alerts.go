@@ -88,7 +88,7 @@ type AlertSilence struct {
 	Until time.Time `json:"until" validate:"required" format:"date-time"`
 }
 
-var alertQuery = append([]string{"state", "type", "severity"}, listQuery...)
+var alertQuery = append([]string{"state", "type", "severity", "sort"}, listQuery...)
 
 func (a *API) alertsOperations() []operation {
 	const list, one = "/alerts", "/alerts/:id"
@@ -109,6 +109,7 @@ func (a *API) alertsOperations() []operation {
 //	@Param		state		query		string	false	"Only alerts in this state; unresolved: those that are not over"	Enums(unresolved, open, acknowledged, resolved)
 //	@Param		type		query		string	false	"Only alerts of this type"	Enums(system)
 //	@Param		severity	query		string	false	"Only alerts of this severity"	Enums(info, warning, critical)
+//	@Param		sort		query		string	false	"Oldest first, as ids sort by age, or with a minus newest first, as without it"	Enums(id, -id)
 //	@Success	200			{object}	Page[Alert]
 //	@Router		/alerts [get]
 //	@x-shape	"list"
@@ -122,7 +123,12 @@ func (a *API) listAlerts(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	query.Before, query.Limit = p.after, p.limit+1
+	descending, err := sortParam(c, "id", true)
+	if err != nil {
+		return err
+	}
+	query.OldestFirst, query.Limit = !descending, p.limit+1
+	query.Before, query.After = p.bounds(descending)
 	found, err := a.alerts.List(c.Request().Context(), query)
 	if err != nil {
 		return err

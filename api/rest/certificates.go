@@ -16,6 +16,8 @@ import (
 // CertificateReader looks at certificates.
 type CertificateReader interface {
 	List(ctx context.Context, after string, limit int) ([]certificate.Certificate, error)
+	// ListNewest is List the other way round.
+	ListNewest(ctx context.Context, before string, limit int) ([]certificate.Certificate, error)
 	Get(ctx context.Context, id string) (certificate.Certificate, error)
 	Active(ctx context.Context) (certificate.Certificate, error)
 	// Applied returns the number of the activation that handshakes use.
@@ -138,7 +140,7 @@ type CertificateImport struct {
 func (a *API) certificatesOperations() []operation {
 	const list, one = "/certificates", "/certificates/:id"
 	return []operation{
-		{http.MethodGet, list, "listCertificates", account.RoleViewer, listQuery, a.listCertificates},
+		{http.MethodGet, list, "listCertificates", account.RoleViewer, append([]string{"sort"}, listQuery...), a.listCertificates},
 		{http.MethodPost, list + "/self-signed", "createSelfSignedCertificate", account.RoleCertificateManager, nil, a.createSelfSignedCertificate},
 		{http.MethodPost, list + "/import", "importCertificate", account.RoleCertificateManager, nil, a.importCertificate},
 		{http.MethodGet, list + "/active", "getActiveCertificate", account.RoleViewer, nil, a.getActiveCertificate},
@@ -153,7 +155,8 @@ func (a *API) certificatesOperations() []operation {
 //	@Summary	List the certificates, oldest first
 //	@ID			listCertificates
 //	@Tags		Certificates
-//	@Success	200	{object}	Page[Certificate]
+//	@Param		sort	query		string	false	"Oldest first, as without it, as ids sort by age; or with a minus newest first"	Enums(id, -id)
+//	@Success	200		{object}	Page[Certificate]
 //	@Router		/certificates [get]
 //	@x-shape	"list"
 //	@x-role		"viewer"
@@ -162,10 +165,18 @@ func (a *API) listCertificates(c echo.Context) error {
 	if err != nil {
 		return err
 	}
+	descending, err := sortParam(c, "id", false)
+	if err != nil {
+		return err
+	}
 	// The service never returns more than a full page: the last place of the
 	// largest page is given up to learn whether the list goes on.
 	p.limit = min(p.limit, maxLimit-1)
-	found, err := a.certificates.List(c.Request().Context(), p.after, p.limit+1)
+	list := a.certificates.List
+	if descending {
+		list = a.certificates.ListNewest
+	}
+	found, err := list(c.Request().Context(), p.after, p.limit+1)
 	if err != nil {
 		return err
 	}

@@ -56,7 +56,7 @@ type Delivery struct {
 	FinishedAt time.Time `json:"finished_at" validate:"required" format:"date-time"`
 }
 
-var deliveryQuery = append([]string{"recipient_domain", "finished_after", "finished_before"}, listQuery...)
+var deliveryQuery = append([]string{"recipient_domain", "finished_after", "finished_before", "sort"}, listQuery...)
 
 func (a *API) deliveriesOperations() []operation {
 	return []operation{
@@ -121,6 +121,7 @@ func showAttempt(r delivery.RecordedAttempt) Attempt {
 //	@Param		recipient_domain	query		string	false	"Only messages with a recipient in this domain"
 //	@Param		finished_after		query		string	false	"Only messages finished after this time"	Format(date-time)
 //	@Param		finished_before		query		string	false	"Only messages finished before this time"	Format(date-time)
+//	@Param		sort				query		string	false	"By the time of acceptance: oldest first, or with a minus newest first, as without it"	Enums(received_at, -received_at)
 //	@Success	200					{object}	Page[Delivery]
 //	@Router		/deliveries [get]
 //	@x-shape	"list"
@@ -130,7 +131,7 @@ func (a *API) listDeliveries(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	below, err := messageAfter(p)
+	from, err := messageAfter(p)
 	if err != nil {
 		return err
 	}
@@ -138,7 +139,7 @@ func (a *API) listDeliveries(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	found, err := a.messages.Deliveries(c.Request().Context(), filter, below, p.limit+1)
+	found, err := a.messages.Deliveries(c.Request().Context(), filter, from, p.limit+1)
 	if err != nil {
 		return err
 	}
@@ -155,6 +156,10 @@ func deliveryFilterOf(c echo.Context) (f delivery.DeliveryFilter, err error) {
 	if f.FinishedAfter, err = timeParam(c, "finished_after"); err != nil {
 		return f, err
 	}
-	f.FinishedBefore, err = timeParam(c, "finished_before")
+	if f.FinishedBefore, err = timeParam(c, "finished_before"); err != nil {
+		return f, err
+	}
+	descending, err := sortParam(c, "received_at", true)
+	f.OldestFirst = !descending
 	return f, err
 }

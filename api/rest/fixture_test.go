@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -314,9 +315,13 @@ func (m *memoryCertificates) Get(ctx context.Context, id string) (certificate.Ce
 func (m *memoryCertificates) List(_ context.Context, q certificate.Query) (list []certificate.Certificate, _ error) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	for _, id := range m.ids {
+	ids := slices.Clone(m.ids)
+	if q.NewestFirst {
+		slices.Reverse(ids)
+	}
+	for _, id := range ids {
 		pair, exists := m.pairs[id]
-		wanted := q.State == "" || q.State == pair.Certificate.State
+		wanted := (q.State == "" || q.State == pair.Certificate.State) && (q.Before == "" || id < q.Before)
 		if exists && id > q.After && wanted && len(list) < q.Limit {
 			list = append(list, pair.Certificate)
 		}

@@ -87,7 +87,7 @@ func showJob(j job.Job) Job {
 	return shown
 }
 
-var jobQuery = append([]string{"state", "kind"}, listQuery...)
+var jobQuery = append([]string{"state", "kind", "sort"}, listQuery...)
 
 func (a *API) jobsOperations() []operation {
 	const list, one = "/jobs", "/jobs/:id"
@@ -122,6 +122,7 @@ func replyJob(c echo.Context, begun job.Job) error {
 //	@Tags			Jobs
 //	@Param			state	query		string	false	"Only jobs in this state"	Enums(queued, running, succeeded, failed, cancelled, interrupted)
 //	@Param			kind	query		string	false	"Only jobs of this kind"
+//	@Param			sort	query		string	false	"Oldest first, as ids sort by age, or with a minus newest first, as without it"	Enums(id, -id)
 //	@Success		200		{object}	Page[Job]
 //	@Router			/jobs [get]
 //	@x-shape		"list"
@@ -131,12 +132,16 @@ func (a *API) listJobs(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	query := job.Query{
-		Before: p.after, Limit: p.limit + 1, State: job.State(c.QueryParam("state")), Kind: c.QueryParam("kind"),
-	}
+	query := job.Query{Limit: p.limit + 1, State: job.State(c.QueryParam("state")), Kind: c.QueryParam("kind")}
 	if query.State != "" && !slices.Contains(job.States(), query.State) {
 		return badQuery("state", "must be queued, running, succeeded, failed, cancelled or interrupted")
 	}
+	descending, err := sortParam(c, "id", true)
+	if err != nil {
+		return err
+	}
+	query.OldestFirst = !descending
+	query.Before, query.After = p.bounds(descending)
 	found, err := a.jobs.List(c.Request().Context(), query)
 	if err != nil {
 		return err

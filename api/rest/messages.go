@@ -27,8 +27,9 @@ type MessageReader interface {
 	// LatestAttempts returns up to limit attempts at a message, newest first.
 	LatestAttempts(ctx context.Context, id delivery.MessageID, limit int) ([]delivery.RecordedAttempt, error)
 	// Deliveries returns up to limit finished messages, newest first, with ids
-	// below the given one; 0 means from the newest.
-	Deliveries(ctx context.Context, f delivery.DeliveryFilter, below delivery.MessageID, limit int) ([]delivery.FinishedMessage, error)
+	// below the given one, or as the filter says oldest first, with ids above it; 0
+	// means from the beginning.
+	Deliveries(ctx context.Context, f delivery.DeliveryFilter, from delivery.MessageID, limit int) ([]delivery.FinishedMessage, error)
 }
 
 // Message is a message under way, without its content.

@@ -105,8 +105,22 @@ func (q *memoryQueue) LatestAttempts(_ context.Context, id delivery.MessageID, l
 	return list, nil
 }
 
-func (q *memoryQueue) Deliveries(_ context.Context, _ delivery.DeliveryFilter, _ delivery.MessageID, limit int) ([]delivery.FinishedMessage, error) {
-	return q.finished[:min(limit, len(q.finished))], nil
+func (q *memoryQueue) Deliveries(_ context.Context, f delivery.DeliveryFilter, from delivery.MessageID, limit int) (list []delivery.FinishedMessage, _ error) {
+	for _, m := range inOrder(q.finished, f.OldestFirst) {
+		if (from == 0 || (m.ID > from) == f.OldestFirst && m.ID != from) && len(list) < limit {
+			list = append(list, m)
+		}
+	}
+	return list, nil
+}
+
+// inOrder turns a list that has the newest first around, where it is asked for.
+func inOrder[T any](newestFirst []T, oldestFirst bool) []T {
+	list := slices.Clone(newestFirst)
+	if oldestFirst {
+		slices.Reverse(list)
+	}
+	return list
 }
 
 func (q *memoryQueue) Act(_ context.Context, by string, action delivery.Action, ids ...delivery.MessageID) (int, error) {

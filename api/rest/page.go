@@ -80,6 +80,15 @@ func listIdentity(u *url.URL) string {
 	return u.Path + "?" + query.Encode()
 }
 
+// bounds are the keys that the page lies between: a list that descends goes on
+// before the cursor's key, one that ascends after it.
+func (p pageRequest) bounds(descending bool) (before, after string) {
+	if descending {
+		return p.after, ""
+	}
+	return "", p.after
+}
+
 func (p pageRequest) encode(key string) string {
 	inside := mustJSON(cursor{Key: key, Check: p.check(key)})
 	return base64.RawURLEncoding.EncodeToString(inside)

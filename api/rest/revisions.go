@@ -102,7 +102,7 @@ var revisionFilters = []string{"author", "kind", "key", "since", "until", "comme
 func (a *API) revisionsOperations() []operation {
 	const list, one = "/revisions", "/revisions/:number"
 	return []operation{
-		{http.MethodGet, list, "listRevisions", account.RoleViewer, slices.Concat(listQuery, revisionFilters), a.listRevisions},
+		{http.MethodGet, list, "listRevisions", account.RoleViewer, slices.Concat(listQuery, revisionFilters, []string{"sort"}), a.listRevisions},
 		{http.MethodGet, one, "getRevision", account.RoleViewer, nil, a.getRevision},
 		{http.MethodGet, one + "/diff", revisionDiffOperation, account.RoleViewer, nil, a.getRevisionDiff},
 		{http.MethodPost, one + "/rollback", "rollBackRevision", account.RoleAdmin, append([]string{"dry_run"}, confirmQuery...), a.rollBackRevision},
@@ -122,6 +122,7 @@ func (a *API) revisionsOperations() []operation {
 //	@Param		until			query		string	false	"Only revisions before this moment"		Format(date-time)
 //	@Param		comment			query		string	false	"Only revisions whose comment has this text; the case of ASCII letters does not count"
 //	@Param		confirmation	query		string	false	"Only revisions that had to be confirmed, in this state"	Enums(pending, confirmed, reverted)
+//	@Param		sort			query		string	false	"Oldest first, or with a minus newest first, as without it"	Enums(number, -number)
 //	@Success	200				{object}	Page[Revision]
 //	@Router		/revisions [get]
 //	@x-shape	"list"
@@ -153,8 +154,15 @@ func revisionQuery(c echo.Context, p pageRequest) (q config.RevisionQuery, err e
 	default:
 		return q, badQuery("confirmation", "must be pending, confirmed or reverted")
 	}
+	descending, err := sortParam(c, "number", true)
+	if err != nil {
+		return q, err
+	}
 	if q.Before, err = numberAfter(p); err != nil {
 		return q, err
+	}
+	if q.OldestFirst = !descending; q.OldestFirst {
+		q.Before, q.After = 0, q.Before
 	}
 	if q.Since, err = timeParam(c, "since"); err != nil {
 		return q, err

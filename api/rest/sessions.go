@@ -17,8 +17,9 @@ import (
 // Sessions looks at the history of incoming sessions.
 type Sessions interface {
 	// Sessions returns up to limit sessions that match, newest first, with ids
-	// below the given one; 0 means from the newest.
-	Sessions(ctx context.Context, f session.Filter, below session.ID, limit int) ([]session.Record, error)
+	// below the given one, or as the filter says oldest first, with ids above it; 0
+	// means from the beginning.
+	Sessions(ctx context.Context, f session.Filter, from session.ID, limit int) ([]session.Record, error)
 	// Session returns one, or an error of kind NotFound.
 	Session(ctx context.Context, id session.ID) (session.Record, error)
 }
@@ -83,7 +84,7 @@ type SessionRefusal struct {
 	Reply string `json:"reply,omitempty"`
 }
 
-var sessionQuery = append([]string{"listener", "client", "sender_group", "tls_result", "outcome", "since", "until"}, listQuery...)
+var sessionQuery = append([]string{"listener", "client", "sender_group", "tls_result", "outcome", "since", "until", "sort"}, listQuery...)
 
 func (a *API) sessionsOperations() []operation {
 	return []operation{
@@ -105,6 +106,7 @@ func (a *API) sessionsOperations() []operation {
 //	@Param			outcome			query		string	false	"Only sessions that ended so"	Enums(accepted, refused, idle)
 //	@Param			since			query		string	false	"Only sessions that ended at this time or later"	Format(date-time)
 //	@Param			until			query		string	false	"Only sessions that ended before this time"	Format(date-time)
+//	@Param			sort			query		string	false	"Oldest first, as ids sort by the end of sessions, or with a minus newest first, as without it"	Enums(id, -id)
 //	@Success		200				{object}	Page[Session]
 //	@Router			/sessions [get]
 //	@x-shape		"list"
@@ -114,7 +116,7 @@ func (a *API) listSessions(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	below, err := messageAfter(p)
+	from, err := messageAfter(p)
 	if err != nil {
 		return err
 	}
@@ -122,7 +124,7 @@ func (a *API) listSessions(c echo.Context) error {
 	if err != nil {
 		return err
 	}
-	found, err := a.sessions.Sessions(c.Request().Context(), filter, below, p.limit+1)
+	found, err := a.sessions.Sessions(c.Request().Context(), filter, from, p.limit+1)
 	if err != nil {
 		return err
 	}
@@ -146,7 +148,11 @@ func sessionFilterOf(c echo.Context) (f session.Filter, err error) {
 	if f.Since, err = timeParam(c, "since"); err != nil {
 		return f, err
 	}
-	f.Until, err = timeParam(c, "until")
+	if f.Until, err = timeParam(c, "until"); err != nil {
+		return f, err
+	}
+	descending, err := sortParam(c, "id", true)
+	f.OldestFirst = !descending
 	return f, err
 }
 

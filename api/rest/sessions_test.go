@@ -34,10 +34,10 @@ func newSessions() *sessions {
 	return &sessions{list: []session.Record{full, bare}}
 }
 
-func (s *sessions) Sessions(_ context.Context, f session.Filter, below session.ID, limit int) (list []session.Record, _ error) {
+func (s *sessions) Sessions(_ context.Context, f session.Filter, from session.ID, limit int) (list []session.Record, _ error) {
 	s.filter = f
-	for _, r := range s.list {
-		if (below == 0 || r.ID < below) && len(list) < limit {
+	for _, r := range inOrder(s.list, f.OldestFirst) {
+		if (from == 0 || (r.ID > from) == f.OldestFirst && r.ID != from) && len(list) < limit {
 			list = append(list, r)
 		}
 	}

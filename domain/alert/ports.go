@@ -9,11 +9,13 @@ import (
 
 // Query selects a page of alerts, the youngest first.
 type Query struct {
-	Before   string // the last id of the page before; empty for the first page
-	Limit    int    // at most so many
-	State    State  // only this state; empty for all
-	Type     policy.AlertType
-	Severity policy.AlertSeverity
+	Before      string // the last id of the page before; empty for the first page
+	After       string // the same of a list from the oldest on
+	OldestFirst bool   // turns the list around
+	Limit       int    // at most so many
+	State       State  // only this state; empty for all
+	Type        policy.AlertType
+	Severity    policy.AlertSeverity
 	// Unresolved leaves out what is resolved.
 	Unresolved bool
 }

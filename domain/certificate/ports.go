@@ -13,9 +13,11 @@ type Act struct {
 
 // Query selects a page of certificates in the order of their ids.
 type Query struct {
-	After string // the last id of the page before; empty for the first page
-	Limit int    // at most so many; the service bounds it
-	State State  // only this state; empty for all
+	After       string // the last id of the page before; empty for the first page
+	Before      string // the same of a list from the newest on
+	NewestFirst bool   // turns the list around
+	Limit       int    // at most so many; the service bounds it
+	State       State  // only this state; empty for all
 	// Staged selects those with an activation to come.
 	Staged bool
 }

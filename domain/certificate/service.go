@@ -85,10 +85,21 @@ func (s *Service) ImportPEM(ctx context.Context, author string, r ImportRequest)
 // after the id given. A limit of 0 means 100; more than 1000 are never
 // returned.
 func (s *Service) List(ctx context.Context, after string, limit int) ([]Certificate, error) {
-	if limit <= 0 {
-		limit = defaultPage
+	return s.list(ctx, Query{After: after, Limit: limit})
+}
+
+// ListNewest is [Service.List] the other way round: it begins before the id given,
+// or with the newest certificate.
+func (s *Service) ListNewest(ctx context.Context, before string, limit int) ([]Certificate, error) {
+	return s.list(ctx, Query{Before: before, NewestFirst: true, Limit: limit})
+}
+
+func (s *Service) list(ctx context.Context, q Query) ([]Certificate, error) {
+	if q.Limit <= 0 {
+		q.Limit = defaultPage
 	}
-	list, err := s.store.List(ctx, Query{After: after, Limit: min(limit, maxPage)})
+	q.Limit = min(q.Limit, maxPage)
+	list, err := s.store.List(ctx, q)
 	return list, domain.Wrap(err, "list certificates")
 }
 

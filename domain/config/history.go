@@ -15,9 +15,11 @@ func (s *Service) Revision(ctx context.Context, number int64) (Revision, error) 
 
 // RevisionQuery selects revisions. The zero value of a field selects all.
 type RevisionQuery struct {
-	Before int64 // only numbers below; 0: from the newest
-	Limit  int
-	Author string
+	Before      int64 // only numbers below; 0: from the newest
+	After       int64 // only numbers above
+	OldestFirst bool  // turns the list around
+	Limit       int
+	Author      string
 	// Kind and Key select revisions that changed an item of the kind, or with the
 	// key, or both.
 	Kind Kind
@@ -30,7 +32,7 @@ type RevisionQuery struct {
 	Confirmation ConfirmationState
 }
 
-// Revisions lists revisions without their edits, newest first.
+// Revisions lists revisions without their edits, newest first unless the query says otherwise.
 func (s *Service) Revisions(ctx context.Context, q RevisionQuery) ([]Revision, error) {
 	return s.history.Revisions(ctx, q)
 }

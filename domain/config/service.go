@@ -37,7 +37,8 @@ type Store interface {
 type History interface {
 	// Revision returns one revision with its edits.
 	Revision(ctx context.Context, number int64) (Revision, error)
-	// Revisions returns the selected revisions without edits, newest first.
+	// Revisions returns the selected revisions without edits, newest first unless
+	// the query says otherwise.
 	Revisions(ctx context.Context, q RevisionQuery) ([]Revision, error)
 	// StateAt returns, for every item changed after the revision, the first
 	// edit after it: whose Before is the item as it stood at that revision.

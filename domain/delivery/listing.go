@@ -49,6 +49,8 @@ type DeliveryFilter struct {
 	RecipientDomain mailaddr.DomainName
 	FinishedAfter   time.Time
 	FinishedBefore  time.Time
+	// OldestFirst turns a list around.
+	OldestFirst bool
 }
 
 // FinishedMessage is a message of which no recipient is left to be tried. Its

@@ -7,11 +7,13 @@ import (
 
 // Query selects a page of jobs, the youngest first.
 type Query struct {
-	Before  string // the last id of the page before; empty for the first page
-	Limit   int    // at most so many
-	State   State  // only this state; empty for all
-	Kind    string // only this kind; empty for all
-	Subject string // only about this; empty for all
+	Before      string // the last id of the page before; empty for the first page
+	After       string // the same of a list from the oldest on
+	OldestFirst bool   // turns the list around
+	Limit       int    // at most so many
+	State       State  // only this state; empty for all
+	Kind        string // only this kind; empty for all
+	Subject     string // only about this; empty for all
 }
 
 // Store keeps jobs. Implementations are safe for concurrent use and report a

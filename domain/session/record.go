@@ -142,4 +142,6 @@ type Filter struct {
 	Outcome  Outcome
 	// Since and Until bound the ends of sessions: from Since on, before Until.
 	Since, Until time.Time
+	// OldestFirst turns a list around.
+	OldestFirst bool
 }

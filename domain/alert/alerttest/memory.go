@@ -65,11 +65,14 @@ func (m *Memory) List(_ context.Context, q alert.Query) ([]alert.Alert, error) {
 		}
 	}
 	slices.SortFunc(list, func(a, b alert.Alert) int { return cmp.Compare(b.ID, a.ID) })
+	if q.OldestFirst {
+		slices.Reverse(list)
+	}
 	return list[:min(len(list), q.Limit)], nil
 }
 
 func matches(a alert.Alert, q alert.Query) bool {
-	return (q.Before == "" || a.ID < q.Before) &&
+	return (q.Before == "" || a.ID < q.Before) && a.ID > q.After &&
 		(q.State == "" || a.State == q.State) &&
 		(q.Type == "" || a.Type == q.Type) &&
 		(q.Severity == "" || a.Severity == q.Severity) &&

@@ -146,13 +146,16 @@ func (m *Memory) Revisions(_ context.Context, q config.RevisionQuery) ([]config.
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	var list []config.Revision
-	for _, r := range slices.Backward(m.revisions) {
-		if selected(q, r) && len(list) < q.Limit {
+	for _, r := range m.revisions {
+		if selected(q, r) {
 			r.Edits = nil
 			list = append(list, r)
 		}
 	}
-	return list, nil
+	if !q.OldestFirst {
+		slices.Reverse(list)
+	}
+	return list[:min(q.Limit, len(list))], nil
 }
 
 func selected(q config.RevisionQuery, r config.Revision) bool {
@@ -163,7 +166,7 @@ func selected(q config.RevisionQuery, r config.Revision) bool {
 	if r.Confirmation != nil {
 		state = r.Confirmation.State
 	}
-	return (q.Before == 0 || r.Number < q.Before) && (q.Author == "" || r.Author == q.Author) &&
+	return (q.Before == 0 || r.Number < q.Before) && r.Number > q.After && (q.Author == "" || r.Author == q.Author) &&
 		(q.Kind == "" && q.Key == "" || slices.ContainsFunc(r.Edits, edited)) &&
 		!r.At.Before(q.Since) && (q.Until.IsZero() || r.At.Before(q.Until)) &&
 		strings.Contains(strings.ToLower(r.Comment), strings.ToLower(q.Comment)) &&

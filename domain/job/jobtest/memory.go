@@ -66,10 +66,12 @@ func (m *Memory) Get(_ context.Context, id string) (job.Job, error) {
 // List is [job.Store.List].
 func (m *Memory) List(_ context.Context, q job.Query) ([]job.Job, error) {
 	list := m.matching(func(j job.Job) bool {
-		return (q.Before == "" || j.ID < q.Before) && (q.State == "" || j.State == q.State) &&
+		return (q.Before == "" || j.ID < q.Before) && j.ID > q.After && (q.State == "" || j.State == q.State) &&
 			(q.Kind == "" || j.Kind == q.Kind) && (q.Subject == "" || j.Subject == q.Subject)
 	})
-	slices.Reverse(list)
+	if !q.OldestFirst {
+		slices.Reverse(list)
+	}
 	return list[:min(len(list), q.Limit)], nil
 }
 
