@@ -71,7 +71,7 @@ func (p *Published) Fill(in *policy.OutboundInputs) {
 			in.DANE = state
 		}
 	}
-	for state := policy.MTASTSNone; state <= policy.MTASTSUnlisted; state++ {
+	for state := policy.MTASTSNone; state <= policy.MTASTSUnknown; state++ {
 		if state.String() == p.MTASTS {
 			in.MTASTS = state
 		}

@@ -104,6 +104,9 @@ func (d *Decision) switchOff(in OutboundInputs, winner string) {
 func refusal(in OutboundInputs, d Decision) *Refusal {
 	remote := in.remoteLiftedBy() == ""
 	switch {
+	// First, since it is for now, and a policy may yet vouch for the host.
+	case remote && in.MTASTS == MTASTSUnknown && in.DANE != DANEUsable:
+		return &Refusal{Rule: "mta_sts", Code: "4.4.3", Detail: "whether the domain has an MTA-STS policy could not be found out"}
 	case in.RequireTLS && !in.SecureMX:
 		return &Refusal{Rule: "requiretls", Code: "5.7.10", Detail: "neither MTA-STS nor DNSSEC vouches for the MX host"}
 	case remote && in.DANE == DANEFailed:
