@@ -54,6 +54,9 @@ const (
 
 	TLSFailed Type = "tls.failed" // to a destination that requires it
 
+	MTASTSPolicyChanged Type = "mta_sts.policy_changed" // of another domain: it is new, or another
+	MTASTSPolicyFailed  Type = "mta_sts.policy_failed"  // it cannot be fetched
+
 	AlertOpened       Type = "alert.opened"
 	AlertAcknowledged Type = "alert.acknowledged"
 	AlertResolved     Type = "alert.resolved"
@@ -87,7 +90,7 @@ func Types() []Type {
 		ConfigurationConfirmed, ConfigurationReverted, DraftOpened, DraftCommitted, DraftDiscarded,
 		CertificateCreated, CertificateActivated, CertificateDeleted, CertificateExpiring,
 		CertificateInstalled, CertificateStaged, CertificateExported,
-		TLSFailed, AlertOpened, AlertAcknowledged, AlertResolved,
+		TLSFailed, MTASTSPolicyChanged, MTASTSPolicyFailed, AlertOpened, AlertAcknowledged, AlertResolved,
 		MessageBounced, MessageHeld, MessageReleased, MessageRetried, MessageDeleted,
 		QueueUnhealthy, QueueRecovered, JobFinished, TokenCreated, TokenDeleted,
 		AdministratorCreated, AdministratorChanged, AdministratorDeleted, EventsLost,

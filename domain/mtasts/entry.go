@@ -8,7 +8,7 @@ import (
 )
 
 // Result says what kept a policy from being found, in the words of reports (RFC 8460
-// §4.3.2); ResultRecord and ResultLocal are ours.
+// §4.3.2) where those have one.
 type Result string
 
 // The results.
@@ -17,8 +17,10 @@ const (
 	ResultFetch   Result = "sts-policy-fetch-error"
 	ResultInvalid Result = "sts-policy-invalid"
 	ResultWebPKI  Result = "sts-webpki-invalid"
-	// ResultRecord is a TXT record that is no good, or that could not be looked up.
+	// ResultRecord is a TXT record that is missing or no good.
 	ResultRecord Result = "sts-record-error"
+	// ResultLookup is DNS that gave no answer about the record.
+	ResultLookup Result = "dns-error"
 	// ResultLocal is a fault of this system, which says nothing about the domain.
 	ResultLocal Result = "local-fault"
 )
