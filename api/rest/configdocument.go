@@ -71,6 +71,8 @@ type ConfigurationSettings struct {
 	Management *ManagementSettings `json:"management,omitempty"`
 	// ACME says from which authority the gateway gets its certificate by itself.
 	ACME *ACMESettings `json:"acme,omitempty"`
+	// MTASTS says whether the MTA-STS policies of other domains are obeyed.
+	MTASTS *MTASTSSettings `json:"mta_sts,omitempty"`
 }
 
 // section is a part of the document: the items of a kind, or one of them.
@@ -98,6 +100,7 @@ func (a *API) sections() []section {
 		one[PublicWebSettings]{a.publicWebSettings, "/settings/public_web", func(d *document) **PublicWebSettings { return &d.Settings.PublicWeb }},
 		one[ManagementSettings]{a.managementSettings, "/settings/management", func(d *document) **ManagementSettings { return &d.Settings.Management }},
 		one[ACMESettings]{a.acmeSettings, "/settings/acme", func(d *document) **ACMESettings { return &d.Settings.ACME }},
+		one[MTASTSSettings]{a.mtastsSettings, "/settings/mta_sts", func(d *document) **MTASTSSettings { return &d.Settings.MTASTS }},
 		many[Listener]{a.listeners, "/listeners", func(d *document) *map[string]Listener { return &d.Listeners }},
 		many[SenderGroups]{a.senderGroups, "/host_access_tables", func(d *document) *map[string]SenderGroups { return &d.HostAccessTables }},
 		many[MailFlowPolicy]{a.mailFlowPolicies, "/mail_flow_policies", func(d *document) *map[string]MailFlowPolicy { return &d.MailFlowPolicies }},

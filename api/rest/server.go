@@ -14,6 +14,7 @@ import (
 	"postern/domain/config"
 	"postern/domain/delivery"
 	"postern/domain/mailaddr"
+	"postern/domain/mtasts"
 	"postern/domain/policy"
 	"postern/domain/probe"
 	"postern/domain/whatif"
@@ -70,6 +71,7 @@ type Config struct {
 	Events           Events
 	Webhooks         WebhookDispatcher
 	Sessions         Sessions
+	MTASTSPolicies   mtasts.Cache
 	ReportOnly       ReportOnly
 	// History is what drafts are tried on (B72).
 	History     whatif.History
@@ -124,6 +126,7 @@ type API struct {
 	destinations        Destinations
 	reports             TLSReports
 	sessions            Sessions
+	mtastsPolicies      mtasts.Cache
 	reportOnly          ReportOnly
 	history             whatif.History
 	alerts              Alerts
@@ -172,6 +175,7 @@ type API struct {
 	publicWebSettings    resource[PublicWebSettings]
 	managementSettings   resource[ManagementSettings]
 	acmeSettings         resource[ACMESettings]
+	mtastsSettings       resource[MTASTSSettings]
 
 	bulkTurns chan struct{} // one for each table that is being written
 
@@ -200,8 +204,9 @@ func New(c Config) *API {
 		explainMessage: c.ExplainMessage, verify: c.Verify, notReady: c.NotReady, problems: c.Problems,
 		audit: c.AuditLog, idempotency: c.Idempotency, cursorSecret: c.CursorSecret,
 		secrets: c.Secrets, testCore: c.TestCoreProfile,
-		jobs:   c.Jobs,
-		events: c.Events, streams: newStreams(), dispatcher: c.Webhooks,
+		mtastsPolicies: c.MTASTSPolicies,
+		jobs:           c.Jobs,
+		events:         c.Events, streams: newStreams(), dispatcher: c.Webhooks,
 		measure: c.Measure, rates: newRateLimiter(c.Now), echo: echo.New(), deprecated: deprecations(),
 	}
 	a.bulkTurns = make(chan struct{}, maxBulkWrites)
@@ -238,6 +243,7 @@ func (a *API) makeResources() {
 	a.publicWebSettings = newPublicWebSettings(a)
 	a.managementSettings = newManagementSettings(a)
 	a.acmeSettings = newACMESettings(a)
+	a.mtastsSettings = newMTASTSSettings(a)
 }
 
 // Handler returns the API as a handler for every path that it has; all other

@@ -38,6 +38,7 @@ import (
 	"postern/smtp/digitalid"
 	"postern/smtp/inbound"
 	"postern/smtp/keyring"
+	"postern/smtp/mtasts"
 	"postern/smtp/outbound"
 	"postern/smtp/queue"
 	"postern/smtp/scan"
@@ -83,6 +84,7 @@ type App struct {
 	trust        *trust
 	resolver     *resolver
 	oneHour      *outbound.OneHourList
+	policies     *mtasts.Cache
 	statistics   *tlsreport.Recorder
 	sessions     *session.Recorder
 	reportOnly   *reportonly.Counter
@@ -197,6 +199,9 @@ func (a *App) makeOutbound(ctx context.Context) error {
 	if a.trust, err = newTrust(a.config.Snapshot()); err != nil {
 		return domain.Wrap(err, "read the root certificates of the system")
 	}
+	if err := a.makePolicies(ctx); err != nil {
+		return err
+	}
 	stored := a.database.Queue()
 	a.statistics = tlsreport.NewRecorder(stored, time.Now)
 	a.makeReportOnly()
@@ -206,6 +211,7 @@ func (a *App) makeOutbound(ctx context.Context) error {
 	a.deliverer = outbound.New(outbound.Dependencies{
 		Snapshot:          a.config.Snapshot,
 		Resolver:          a.resolver,
+		Policies:          a.policies,
 		Dialer:            new(net.Dialer),
 		Trust:             a.trust.current.Load,
 		Secrets:           a.secrets,
@@ -298,7 +304,8 @@ func (a *App) makeManagement(context.Context) error {
 		ExplainMessage: a.explainMessage, Verify: outbound.NewVerifier(a.deliverer).Verify,
 		Measure: ops.NewRequestMeter(a.registry).Measure, NotReady: a.notReady, Problems: a.digitalIDProblems, Alerts: a.alerts.service,
 		Challenges: a.web.challenges, ACMEOrders: a.acme, ACMEState: a.database.ACME(),
-		Jobs: a.jobs, Events: a.events, Webhooks: a.webhooks,
+		MTASTSPolicies: a.policies,
+		Jobs:           a.jobs, Events: a.events, Webhooks: a.webhooks,
 	})
 	calls := xmlrpc.NewServer(xmlrpc.Services{
 		AuditLog: a.audit, Version: version(), Authenticator: a.gate,
@@ -359,6 +366,7 @@ func (a *App) Start(ctx context.Context) {
 	a.startSessions()
 	a.onStop(a.flushEvents)
 	a.background.run(a.ring.Run)
+	a.background.run(a.policies.Run)
 	a.background.run(a.keepStatistics)
 	a.background.run(a.followConfirmations)
 	a.onStop(a.background.stop)

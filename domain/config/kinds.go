@@ -79,6 +79,8 @@ const (
 	SectionManagement = "management"
 
 	SectionACME = "acme"
+
+	SectionMTASTS = "mta_sts"
 )
 
 func settingsKind(section string) (kind, bool) {
@@ -103,6 +105,8 @@ func settingsKind(section string) (kind, bool) {
 		return sectionKind(func(s *policy.Settings) *policy.ManagementSettings { return &s.Management }), true
 	case SectionACME:
 		return sectionKind(func(s *policy.Settings) *policy.ACMESettings { return &s.ACME }), true
+	case SectionMTASTS:
+		return sectionKind(func(s *policy.Settings) *policy.MTASTSSettings { return &s.MTASTS }), true
 	}
 	return kind{}, false
 }

@@ -123,4 +123,6 @@ type Settings struct {
 	Management ManagementSettings
 
 	ACME ACMESettings
+
+	MTASTS MTASTSSettings
 }

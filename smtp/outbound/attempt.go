@@ -9,6 +9,7 @@ import (
 	"postern/domain/config"
 	"postern/domain/delivery"
 	"postern/domain/mailaddr"
+	"postern/domain/mtasts"
 	"postern/domain/policy"
 )
 
@@ -22,7 +23,9 @@ type attempt struct {
 	to         destination
 	requireTLS bool // the recipients are flagged (B55)
 	recipients []*addressee
-	record     delivery.Attempt
+	// sts is what the recipient domain demands by MTA-STS.
+	sts    mtasts.Finding
+	record delivery.Attempt
 	// worst is the candidate whose failure tells most; nil while none failed.
 	worst *finding
 	// postponed is the earliest time at which an address that has reached its
@@ -71,6 +74,7 @@ func (a *attempt) run(ctx context.Context) {
 	if plan.problem != nil {
 		a.worst = &finding{outcome: *plan.problem, stage: plan.problem.Stage, decision: a.record.Decision}
 	}
+	a.askPolicy(ctx, plan.tiers)
 	resting := a.walk(ctx, plan)
 	// B33: addresses that were out of reach a moment ago come last.
 	a.tryEach(ctx, resting)
@@ -204,6 +208,7 @@ func (a *attempt) terms(to target) terms {
 	// of the recipients only.
 	in := inputsFor(a.snapshot, a.to.domain, to.hop, to.addr.Addr(), a.record.At)
 	in.RequireTLS = a.requireTLS
+	a.addPolicy(&in, to.hop)
 	decision := policy.Effective(in)
 	if a.to == (destination{}) {
 		decision.Checks = withoutDomain(decision.Checks)
@@ -215,7 +220,7 @@ func (a *attempt) terms(to target) terms {
 		control:  in.Control,
 		revision: a.snapshot.Revision,
 
-		published: delivery.PublishedIn(&in),
+		published: a.published(&in),
 		reported:  reportedBy(in),
 		recipient: a.to,
 	}
