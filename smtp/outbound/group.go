@@ -83,7 +83,7 @@ func (g grouping) key(to terminus) string {
 	}
 	var key strings.Builder
 	fmt.Fprintf(&key, "by %s", route.Pattern)
-	if route.PolicyDomain { // B60: what one domain demands is about no other.
+	if route.PolicyDomain && g.snapshot.Settings.MTASTS.Enabled { // B60: what one domain demands is about no other.
 		fmt.Fprintf(&key, " for %s", to.domain)
 	}
 	for _, next := range route.NextHops {
