@@ -190,9 +190,13 @@ func mtastsDomain(c echo.Context) (mailaddr.DomainName, error) {
 
 // mtastsEntry is what is known of the domain in the path.
 func (a *API) mtastsEntry(c echo.Context) (mtasts.Entry, error) {
-	name, err := mtastsDomain(c)
+	text, err := pathParam(c, "domain")
 	if err != nil {
 		return mtasts.Entry{}, err
+	}
+	name, err := mailaddr.ParseDomainName(text)
+	if err != nil {
+		return mtasts.Entry{}, domain.E(domain.NotFound, "no MTA-STS policy is known of what is no domain name")
 	}
 	list := a.mtastsPolicies.List()
 	i := slices.IndexFunc(list, func(e mtasts.Entry) bool { return e.Domain == name })

@@ -16,7 +16,7 @@ type Metrics struct {
 // NewMetrics registers the metrics of this package.
 func NewMetrics(r prometheus.Registerer) *Metrics {
 	m := &Metrics{fetches: prometheus.NewCounterVec(prometheus.CounterOpts{
-		Name: "postern_mta_sts_fetches_total", Help: "Fetches of MTA-STS policies, by result (success, or why there was none).",
+		Name: "postern_outbound_mta_sts_fetches_total", Help: "Fetches of MTA-STS policies, by result (success, or why there was none).",
 	}, []string{"result"})}
 	r.MustRegister(m.fetches)
 	return m
@@ -30,7 +30,7 @@ func (m *Metrics) fetched(r mtasts.Result) {
 func (c *Cache) Count(r prometheus.Registerer) {
 	for _, mode := range []mtasts.Mode{mtasts.ModeEnforce, mtasts.ModeTesting, mtasts.ModeNone} {
 		r.MustRegister(prometheus.NewGaugeFunc(prometheus.GaugeOpts{
-			Name: "postern_mta_sts_policies", Help: "MTA-STS policies of other domains in force, by mode.",
+			Name: "postern_outbound_mta_sts_policies", Help: "MTA-STS policies of other domains in force, by mode.",
 			ConstLabels: prometheus.Labels{"mode": string(mode)},
 		}, func() float64 { return float64(c.inForce(mode)) }))
 	}
