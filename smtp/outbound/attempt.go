@@ -204,6 +204,7 @@ func (a *attempt) terms(to target) terms {
 	// of the recipients only.
 	in := inputsFor(a.snapshot, a.to.domain, to.hop, to.addr.Addr(), a.record.At)
 	in.RequireTLS = a.requireTLS
+	a.addDANE(&in, to)
 	decision := policy.Effective(in)
 	if a.to == (destination{}) {
 		decision.Checks = withoutDomain(decision.Checks)
