@@ -2,8 +2,7 @@ package config
 
 import (
 	"context"
-
-	"golang.org/x/sync/errgroup"
+	"sync"
 )
 
 // reload compiles the newest configuration from the store and publishes it.
@@ -29,13 +28,13 @@ func (s *Service) load(ctx context.Context) (*builder, int64, error) {
 	builder.next.Settings = defaultSettings()
 	items, values := make(chan []Item), make(chan []decoded)
 	var revision int64
-	steps, ctx := errgroup.WithContext(ctx)
-	steps.Go(func() (err error) {
+	steps, ctx := sideBySide(ctx)
+	steps.run(func() (err error) {
 		defer close(items)
 		revision, err = s.read(ctx, items)
 		return err
 	})
-	steps.Go(func() error {
+	steps.run(func() error {
 		defer close(values)
 		for chunk := range items {
 			list, err := decodeAll(chunk)
@@ -48,7 +47,7 @@ func (s *Service) load(ctx context.Context) (*builder, int64, error) {
 		}
 		return nil
 	})
-	steps.Go(func() error {
+	steps.run(func() error {
 		for chunk := range values {
 			for _, d := range chunk {
 				if err := builder.put(d.Kind, d.Key, d.value); err != nil {
@@ -58,7 +57,35 @@ func (s *Service) load(ctx context.Context) (*builder, int64, error) {
 		}
 		return nil
 	})
-	return builder, revision, steps.Wait()
+	return builder, revision, steps.wait()
+}
+
+// steps are functions that run side by side; the first error ends their context.
+type steps struct {
+	running sync.WaitGroup
+	ctx     context.Context
+	fail    context.CancelCauseFunc
+}
+
+func sideBySide(ctx context.Context) (*steps, context.Context) {
+	ctx, fail := context.WithCancelCause(ctx)
+	return &steps{ctx: ctx, fail: fail}, ctx
+}
+
+func (s *steps) run(step func() error) {
+	s.running.Go(func() {
+		if err := step(); err != nil {
+			s.fail(err)
+		}
+	})
+}
+
+// wait waits for all and returns the first error.
+func (s *steps) wait() error {
+	s.running.Wait()
+	err := context.Cause(s.ctx)
+	s.fail(nil) // nothing waits for the context any more
+	return err
 }
 
 // read hands all items on and returns their revision.
