@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"postern/smtp/dns"
 	"postern/smtp/smtptest"
 )
 
@@ -65,5 +66,29 @@ func TestResolverDecidesAboutDANE(t *testing.T) { // B63
 	}
 	if m := g.metrics(); !strings.Contains(m, "postern_dns_validating_status 1") {
 		t.Error("the metric does not say so")
+	}
+}
+
+// What could not be found out changes nothing that was known: who can drop answers
+// must not switch DANE off, nor on.
+func TestUnprovenKeepsWhatWasKnown(t *testing.T) { // B63
+	here := func() *servers { return &servers{Resolver: dns.New(dns.Config{Servers: []string{"127.0.0.1:53"}})} }
+	unproven := dns.Finding{Verdict: dns.Unproven, Detail: "timeout"}
+	for _, known := range []dns.Verdict{dns.Validates, dns.NotValidating} {
+		s := here()
+		if !s.note(dns.Finding{Verdict: known}) || s.note(unproven) {
+			t.Error("only the second look found nothing")
+		}
+		if got := s.verdict(); got.Verdict != known || got.Detail != "timeout" {
+			t.Errorf("known %s, then %+v", known, got.Finding)
+		}
+	}
+	s := here()
+	if s.verdict().Verdict != dns.Unproven || s.note(unproven) || s.verdict().Verdict != dns.Unproven {
+		t.Errorf("at the start: %+v", s.verdict().Finding)
+	}
+	far := &servers{Resolver: dns.New(dns.Config{Servers: []string{"192.0.2.53:53"}})}
+	if far.verdict().Verdict != dns.NotValidating {
+		t.Errorf("without a resolver that is believed: %+v", far.verdict().Finding)
 	}
 }
