@@ -21,6 +21,7 @@ type attempt struct {
 	message    *delivery.Message
 	to         destination
 	requireTLS bool // the recipients are flagged (B55)
+	bounce     bool // the message has the null reverse-path; what is rehearsed has none at all
 	recipients []*addressee
 	record     delivery.Attempt
 	// worst is the candidate whose failure tells most; nil while none failed.
@@ -37,7 +38,7 @@ type attempt struct {
 // classified defers (B28).
 func (d *Deliverer) Deliver(ctx context.Context, m *delivery.Message, recipients []int) delivery.Attempt {
 	began := time.Now()
-	a := &attempt{Deliverer: d, snapshot: d.Snapshot(), message: m}
+	a := &attempt{Deliverer: d, snapshot: d.Snapshot(), message: m, bounce: m.Sender.IsNull()}
 	a.record = delivery.Attempt{Message: m.ID, At: d.Now(), Revision: a.snapshot.Revision}
 	// B29: the configuration may be newer than the one that they were grouped by.
 	group, others := grouping{a.snapshot, a.record.At}.first(m, recipients)
@@ -218,7 +219,7 @@ func (a *attempt) terms(to target) terms {
 		published: delivery.PublishedIn(&in),
 		reported:  reportedBy(in),
 		recipient: a.to,
-		bounce:    a.message.Sender.IsNull(),
+		bounce:    a.bounce,
 	}
 }
 
