@@ -73,7 +73,7 @@ func (in OutboundInputs) remoteLiftedBy() string {
 	case in.Exemption != nil && in.Exemption.OverrideRemotePolicy:
 		return "starttls_exemption.override_remote_policy"
 	case in.TLSRequiredNo && in.headerIgnoredFor() == "":
-		return "tls_required_no"
+		return liftedByHeader
 	}
 	return ""
 }

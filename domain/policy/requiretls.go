@@ -9,8 +9,9 @@ import (
 
 // RequireTLSSettings are the switches of REQUIRETLS (B4, B55).
 type RequireTLSSettings struct {
-	// Enabled is the master switch. Off: nothing is flagged, and addresses with
-	// the tag are addresses like any other.
+	// Enabled is the master switch. Off: REQUIRETLS is not offered, nothing is
+	// flagged, addresses with the tag are addresses like any other, and the header
+	// TLS-Required lifts nothing.
 	Enabled bool `json:"enabled"`
 	// StripTag takes the tag off the address before the mail is sent on.
 	StripTag bool `json:"strip_tag"`
@@ -36,11 +37,20 @@ func (in OutboundInputs) headerIgnoredFor() string {
 	return ""
 }
 
+// liftedByHeader is the rule of TLS-Required: No.
+const liftedByHeader = "tls_required_no"
+
+// headerClaim is what remains where the header lifts MTA-STS or DANE: TLS is still
+// tried, and need not succeed (RFC 8689 §4.2.2).
+func headerClaim() claim {
+	return claim{reason: Reason{Rule: liftedByHeader, Asks: TLSPreferred.String()}, level: TLSPreferred}
+}
+
 // passOverHeader tells of a TLS-Required: No that does not count. One that does
 // is named by the rules that it lifts.
 func (d *Decision) passOverHeader(in OutboundInputs) {
 	if by := in.headerIgnoredFor(); in.TLSRequiredNo && by != "" {
-		d.Reasons = append(d.Reasons, Reason{Rule: "tls_required_no", Asks: "delivery without MTA-STS and DANE", OverruledBy: by})
+		d.Reasons = append(d.Reasons, Reason{Rule: liftedByHeader, Asks: "delivery without MTA-STS and DANE", OverruledBy: by})
 	}
 }
 

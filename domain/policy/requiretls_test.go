@@ -97,3 +97,24 @@ func TestHeaderLiftsNoDemandOfTheAdministrator(t *testing.T) {
 		}
 	}
 }
+
+// RFC 8689 §4.2.2: what the header lifts is tried all the same.
+func TestHeaderStillTriesTLS(t *testing.T) {
+	for name, change := range map[string]func(*OutboundInputs){
+		"MTA-STS":  func(in *OutboundInputs) { in.MTASTS = MTASTSEnforce },
+		"unlisted": func(in *OutboundInputs) { in.MTASTS = MTASTSUnlisted },
+		"DANE":     func(in *OutboundInputs) { in.DANE = DANEUsable },
+	} {
+		in := inputs(t, "example.com", TLSNone)
+		in.TLSRequiredNo = true
+		change(&in)
+		if d := Effective(in); d.Level != TLSPreferred || d.Checks != nil || d.Refused != nil {
+			t.Errorf("%s: %s", name, d.Key())
+		}
+	}
+	in := inputs(t, "example.com", TLSNone)
+	in.TLSRequiredNo = true
+	if d := Effective(in); d.Level != TLSNone {
+		t.Errorf("without a policy: %s", d.Key())
+	}
+}
