@@ -49,7 +49,9 @@ type OutboundInputs struct {
 	RemoteOverride string
 	// Routed says that a route which is not the policy domain leads to the
 	// host, so that MTA-STS and DANE do not apply (B31).
-	Routed        bool
+	Routed bool
+	// Configured says that the configuration names the host, and not DNS.
+	Configured    bool
 	Profile       *ProfileRequirement
 	DANE          DANEState
 	MTASTS        MTASTSState
@@ -70,8 +72,8 @@ func (in OutboundInputs) remoteLiftedBy() string {
 		return "destination_control.override_remote_policy"
 	case in.Exemption != nil && in.Exemption.OverrideRemotePolicy:
 		return "starttls_exemption.override_remote_policy"
-	case in.TLSRequiredNo:
-		return "tls_required_no"
+	case in.TLSRequiredNo && in.headerIgnoredFor() == "":
+		return liftedByHeader
 	}
 	return ""
 }

@@ -35,6 +35,8 @@ type hop struct {
 	// byMX says that DNS names it: then it may lead back to us (B33), and the
 	// published policies of the recipient domain are about it (B31).
 	byMX bool
+	// secureMX says that a validated answer of DNS names it (B56).
+	secureMX bool
 	// profile is the server profile that names it; nil where none does.
 	profile  *policy.ServerProfile
 	endpoint policy.ServerEndpoint // of the profile
@@ -129,18 +131,19 @@ func (d *Deliverer) planOfMX(ctx context.Context, snapshot *config.Snapshot, nam
 	case len(found.Hosts) == 0:
 		return plan{}, routeOutcome(reply.New(550, reply.Status{Subject: 4, Detail: 4}, "no MX record of the domain names a host"))
 	}
-	return planOfHosts(found.Hosts, snapshot.Settings.Outbound.HostName)
+	return planOfHosts(found, snapshot.Settings.Outbound.HostName)
 }
 
 // planOfHosts tiers MX hosts by preference. RFC 5321 §5.1: where we are among
 // them ourselves, we and all that are not better than us are left out.
-func planOfHosts(hosts []dns.MX, own mailaddr.DomainName) (plan, *delivery.Outcome) {
+func planOfHosts(found dns.MXResult, own mailaddr.DomainName) (plan, *delivery.Outcome) {
 	tiers := map[int][]hop{}
-	for _, mx := range hosts {
+	for _, mx := range found.Hosts {
 		preference := int(mx.Preference)
-		tiers[preference] = append(tiers[preference], hop{host: mx.Host, port: policy.DefaultSMTPPort, byMX: true})
+		tiers[preference] = append(tiers[preference],
+			hop{host: mx.Host, port: policy.DefaultSMTPPort, byMX: true, secureMX: found.Authenticated})
 	}
-	for _, mx := range hosts {
+	for _, mx := range found.Hosts {
 		for preference := range tiers {
 			if mx.Host == own && preference >= int(mx.Preference) {
 				delete(tiers, preference)
