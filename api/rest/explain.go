@@ -183,7 +183,7 @@ type StricterGroup struct {
 	Asks string `json:"asks" validate:"required"`
 }
 
-var explainQuery = []string{"domain", "listener", "client", "message", changeParam}
+var explainQuery = []string{"domain", "require_tls", "listener", "client", "message", changeParam}
 
 func (a *API) explainOperations() []operation {
 	return []operation{
@@ -198,6 +198,7 @@ func (a *API) explainOperations() []operation {
 //	@ID				explainTLS
 //	@Tags			Gateway
 //	@Param			domain		query		string	false	"Domain of a recipient"
+//	@Param			require_tls	query		bool	false	"Ask for mail under REQUIRETLS (B56); together with domain"
 //	@Param			listener	query		string	false	"Name of a listener; together with client"
 //	@Param			client		query		string	false	"IP address of a client; together with listener"
 //	@Param			message		query		string	false	"Queue id of a message"
@@ -211,7 +212,7 @@ func (a *API) explainOperations() []operation {
 func (a *API) explainTLS(c echo.Context) (err error) {
 	var shown TLSExplanation
 	switch askedWith(c, explainQuery) {
-	case "domain", "domain change":
+	case "domain", "domain require_tls", "domain change", "domain require_tls change":
 		shown.Destination, err = a.explainDestination(c)
 	case "listener client", "listener client change":
 		shown.Client, err = a.explainConnection(c)
@@ -242,11 +243,15 @@ func (a *API) explainDestination(c echo.Context) (*DestinationExplanation, error
 	if err != nil {
 		return nil, err
 	}
+	flagged, err := boolParam(c, "require_tls")
+	if err != nil {
+		return nil, err
+	}
 	under, err := a.draftSnapshot(c)
 	if err != nil {
 		return nil, err
 	}
-	return showDestination(a.explainDomain(c.Request().Context(), under, recipient)), nil
+	return showDestination(a.explainDomain(c.Request().Context(), under, recipient, flagged)), nil
 }
 
 func (a *API) explainConnection(c echo.Context) (*ClientExplanation, error) {

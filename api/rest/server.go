@@ -82,7 +82,7 @@ type Config struct {
 	// ExplainDestination and ExplainClient say what would happen, without doing
 	// it (B71): under the snapshot, that of a draft, or where it is nil as things
 	// are. An unknown listener is a NotFound error.
-	ExplainDestination func(context.Context, *config.Snapshot, mailaddr.DomainName) probe.Destination
+	ExplainDestination func(ctx context.Context, under *config.Snapshot, recipient mailaddr.DomainName, flagged bool) probe.Destination
 	ExplainClient      func(ctx context.Context, under *config.Snapshot, listener string, client netip.Addr) (probe.Client, error)
 	// ExplainMessage does the same for the recipients of a message that wait.
 	ExplainMessage func(context.Context, *config.Snapshot, *delivery.Message) []probe.MessageGroup
@@ -141,7 +141,7 @@ type API struct {
 	idempotency         Idempotency
 	cursorSecret        []byte
 	listenerStatus      func() []ListenerStatus
-	explainDomain       func(context.Context, *config.Snapshot, mailaddr.DomainName) probe.Destination
+	explainDomain       func(context.Context, *config.Snapshot, mailaddr.DomainName, bool) probe.Destination
 	explainClient       func(context.Context, *config.Snapshot, string, netip.Addr) (probe.Client, error)
 	explainMessage      func(context.Context, *config.Snapshot, *delivery.Message) []probe.MessageGroup
 	verify              func(context.Context, probe.Question) (probe.Verification, error)

@@ -24,7 +24,11 @@ func claimsOf(in OutboundInputs) []claim {
 			level:  TLSRequired,
 		})
 	}
-	claims = append(claims, remoteClaims(in)...)
+	remote := remoteClaims(in)
+	claims = append(claims, remote...)
+	if len(remote) > 0 && in.remoteLiftedBy() == liftedByHeader {
+		claims = append(claims, headerClaim())
+	}
 	if in.RequireTLS {
 		claims = append(claims, requireTLSClaim(in))
 	}

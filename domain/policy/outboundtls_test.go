@@ -78,12 +78,13 @@ func TestDANEModeMatrix(t *testing.T) {
 		"-":         func(*OutboundInputs) {},
 		"control":   func(in *OutboundInputs) { in.RemoteOverride = "their records are broken" },
 		"exemption": func(in *OutboundInputs) { in.Exemption = &STARTTLSEntry{OverrideRemotePolicy: true} },
+		"header":    func(in *OutboundInputs) { in.TLSRequiredNo = true },
 		"route":     func(in *OutboundInputs) { in.Routed = true },
 	}
 	for _, mode := range []DANEMode{DANEOff, DANEOpportunistic, DANEMandatory} {
 		for _, level := range []TLSLevel{TLSPreferred, TLSRequired} {
 			for dane := DANEUnknown; dane <= DANEFailed; dane++ {
-				for _, lift := range []string{"-", "control", "exemption", "route"} {
+				for _, lift := range []string{"-", "control", "exemption", "header", "route"} {
 					for _, flagged := range []bool{false, true} {
 						in := inputs(t, "example.com", level)
 						in.Control.DANE, in.DANE = mode, dane

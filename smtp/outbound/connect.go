@@ -46,6 +46,8 @@ type terms struct {
 	reported *reported
 	// recipient is what the connection is counted under.
 	recipient destination
+	// bounce says that the message has the null reverse-path.
+	bounce bool
 	// trace notes the steps of a live test; nil in a delivery.
 	trace *trace
 }
@@ -121,11 +123,19 @@ func (d *Deliverer) prepare(ctx context.Context, s *session, to target, t terms)
 	if f := d.meet(ctx, s, to, t); f != nil {
 		return f
 	}
-	// RFC 8689 §4.1: the request may only be handed to a peer that knows it.
-	if t.decision.RequireTLS && !s.client.offers.requireTLS {
-		return &failure{stage: delivery.StageSTARTTLS, class: requireTLSNotOffered, detail: "the peer does not offer REQUIRETLS"}
+	// RFC 8689 §4.2.1: the request may only be handed to a peer that knows it.
+	if t.passesOn(s) && !s.client.offers.requireTLS {
+		return &failure{stage: delivery.StageExtensions, class: requireTLSNotOffered, detail: "the peer does not offer REQUIRETLS"}
 	}
 	return d.authenticate(ctx, s, to, t)
+}
+
+// passesOn reports whether MAIL has to say REQUIRETLS (B56).
+//
+// RFC 8689 §5: mail with the null reverse-path is not to be lost for want of the
+// extension. It goes without the word then, by proven TLS all the same.
+func (t terms) passesOn(s *session) bool {
+	return t.decision.RequireTLS && (s.client.offers.requireTLS || !t.bounce)
 }
 
 // meet greets the peer and encrypts the session: in that order by STARTTLS, in

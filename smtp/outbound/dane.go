@@ -97,8 +97,10 @@ func (p authenticity) state() policy.DANEState {
 func (a *attempt) addDANE(in *policy.OutboundInputs, to target) {
 	in.DANE, in.DANEDetail = to.dane.state(), reply.Quote(to.dane.Detail, maxErrorOctets)
 	in.UnsignedMX = to.dane.asked && to.byMX && !to.mx.Authenticated
-	// B56: signed MX records vouch for the host.
-	in.SecureMX = in.SecureMX || a.validates() && to.byMX && to.mx.Authenticated
+	// B56, B63: the word of a resolver that does not validate vouches for no host.
+	if a.DANE != nil && !a.DANE.Validates() {
+		in.SecureMX = false
+	}
 }
 
 // allNames are the reference names with that of the records, without doubles.

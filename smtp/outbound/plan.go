@@ -140,7 +140,8 @@ func planOfHosts(found dns.MXResult, own mailaddr.DomainName) (plan, *delivery.O
 	tiers := map[int][]hop{}
 	for _, mx := range found.Hosts {
 		preference := int(mx.Preference)
-		tiers[preference] = append(tiers[preference], hop{host: mx.Host, port: policy.DefaultSMTPPort, byMX: true, mx: found.Answer})
+		tiers[preference] = append(tiers[preference],
+			hop{host: mx.Host, port: policy.DefaultSMTPPort, byMX: true, mx: found.Answer})
 	}
 	for _, mx := range found.Hosts {
 		for preference := range tiers {
