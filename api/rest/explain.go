@@ -101,6 +101,26 @@ type CandidateExplanation struct {
 	Summary string `json:"summary,omitempty"`
 	// Ladder is what would be tried on new connections, one after the other, where the one before fails in the handshake (B24).
 	Ladder []LadderRung `json:"ladder" validate:"required"`
+	// DANE is what DNSSEC and TLSA records say of the host (B63); absent where they are not asked.
+	DANE *DANEEvidence `json:"dane,omitempty"`
+}
+
+// DANEEvidence is what DNSSEC and TLSA records say of a host.
+type DANEEvidence struct {
+	// State is usable: a record authenticates, and must match; unusable: there are records, but none that counts, and TLS is mandatory; absent: no signed addresses or no records; failed: not known, and the host must wait.
+	State string `json:"state" validate:"required" enums:"absent,usable,unusable,failed"`
+	// Base is the name that the records are published for, behind the port and protocol; absent where there are none.
+	Base string `json:"base,omitempty"`
+	// Records are those that are published, ten at most, in the form of a zone file.
+	Records []string `json:"records" validate:"required"`
+	// Usable is how many of the published records count.
+	Usable int `json:"usable"`
+	// Names are those of which a certificate must bear one to match a record of usage 2; none where there is no such record.
+	Names []string `json:"names" validate:"required"`
+	// SignedMX is whether the MX records that name the host are signed, so that it answers for the domain.
+	SignedMX bool `json:"signed_mx"`
+	// Detail says why the look-up failed, or why there is no DANE.
+	Detail string `json:"detail,omitempty"`
 }
 
 // LadderRung is one way to use an address.
@@ -299,6 +319,9 @@ func showCandidate(c probe.Candidate) CandidateExplanation {
 	if c.Address != "" {
 		c.Decision.Reasons = orEmpty(c.Decision.Reasons)
 		shown.Decision, shown.Summary = &c.Decision, summaryOfCandidate(c)
+	}
+	if d := c.DANE; d != nil {
+		shown.DANE = &DANEEvidence{d.State.String(), d.Base, orEmpty(d.Records), d.Usable, orEmpty(d.Names), d.SignedMX, d.Detail}
 	}
 	for _, rung := range c.Ladder {
 		shown.Ladder = append(shown.Ladder, showRung(rung))

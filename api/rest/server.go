@@ -93,6 +93,8 @@ type Config struct {
 	TestCoreProfile func(context.Context, policy.CoreProfile) (probe.Inspection, error)
 	// Problems are what does not serve and is no part of the configuration's own status; nil: none.
 	Problems func() []config.Problem
+	// Resolver tells whether the DNS resolvers validate; nil: the status does not say.
+	Resolver func() ResolverStatus
 	// NotReady returns the reasons why the gateway is not ready; none if it is.
 	NotReady func(context.Context) []string
 }
@@ -146,6 +148,7 @@ type API struct {
 	testCore            func(context.Context, policy.CoreProfile) (probe.Inspection, error)
 	notReady            func(context.Context) []string
 	problems            func() []config.Problem
+	resolver            func() ResolverStatus
 
 	listeners            resource[Listener]
 	senderGroups         resource[SenderGroups]
@@ -197,7 +200,7 @@ func New(c Config) *API {
 		destinations: c.Destinations, reports: c.TLSReports,
 		sessions: c.Sessions, reportOnly: c.ReportOnly, history: c.History,
 		listenerStatus: c.Listeners, explainDomain: c.ExplainDestination, explainClient: c.ExplainClient,
-		explainMessage: c.ExplainMessage, verify: c.Verify, notReady: c.NotReady, problems: c.Problems,
+		explainMessage: c.ExplainMessage, verify: c.Verify, notReady: c.NotReady, problems: c.Problems, resolver: c.Resolver,
 		audit: c.AuditLog, idempotency: c.Idempotency, cursorSecret: c.CursorSecret,
 		secrets: c.Secrets, testCore: c.TestCoreProfile,
 		jobs:   c.Jobs,

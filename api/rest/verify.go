@@ -94,8 +94,8 @@ type TestStep struct {
 
 // CertificateCheck is how a certificate fares against the names of one kind of check.
 type CertificateCheck struct {
-	// Check is the kind: recipient domain, recipient domain or host, or host alone.
-	Check policy.Check `json:"check" validate:"required" swaggertype:"string" enums:"domain,hosted,mx_host"`
+	// Check is the kind: recipient domain, recipient domain or host, host alone, or the TLSA records of the host, where there are usable ones.
+	Check policy.Check `json:"check" validate:"required" swaggertype:"string" enums:"domain,hosted,mx_host,dane"`
 	// Required is whether the decision asks for it.
 	Required bool `json:"required"`
 	// Verified is whether it passes.

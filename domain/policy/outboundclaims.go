@@ -79,7 +79,7 @@ func remoteClaims(in OutboundInputs) []claim {
 			reason: Reason{Rule: "mta_sts", Entry: in.MTASTS.String(), Asks: "required, verified as the MX host", OverruledBy: lifted},
 			level:  TLSRequired, check: CheckMXHost,
 		}
-		if lifted == "" && in.DANE == DANEUsable {
+		if lifted == "" && in.daneDecides() {
 			c.reason.OverruledBy = "dane"
 		}
 		claims = append(claims, c)

@@ -51,9 +51,15 @@ type OutboundInputs struct {
 	// host, so that MTA-STS and DANE do not apply (B31).
 	Routed bool
 	// Configured says that the configuration names the host, and not DNS.
-	Configured    bool
-	Profile       *ProfileRequirement
-	DANE          DANEState
+	Configured bool
+	Profile    *ProfileRequirement
+	DANE       DANEState
+	// DANEDetail says why DANE failed, or is absent; empty where nothing is to say.
+	DANEDetail string
+	// UnsignedMX says that the MX records which name the host are not signed: its
+	// TLSA records bind, yet whoever forges MX records may name a host of his own
+	// (RFC 7672 §2.2.1).
+	UnsignedMX    bool
 	MTASTS        MTASTSState
 	SecureMX      bool // the host was found by DNSSEC or is listed by MTA-STS
 	RequireTLS    bool // the message is flagged REQUIRETLS (B55)

@@ -204,6 +204,7 @@ func (a *attempt) terms(to target) terms {
 	// B29: as of the beginning, since what expires on the way may do so for some
 	// of the recipients only.
 	in := inputsFor(a.snapshot, a.to.domain, to.hop, to.addr.Addr(), a.record.At)
+	a.addDANE(&in, to)
 	in.RequireTLS, in.TLSRequiredNo = a.requireTLS, a.message.TLSRequiredNo // B55, B58
 	decision := policy.Effective(in)
 	if a.to == (destination{}) {
@@ -241,7 +242,7 @@ func withoutDomain(checks []policy.Check) (kept []policy.Check) {
 // inputsFor gathers what is known about sending a domain's mail to a hop.
 func inputsFor(s *config.Snapshot, recipient mailaddr.DomainName, h hop, addr netip.Addr, now time.Time) policy.OutboundInputs {
 	in := s.OutboundInputs(recipient, h.host, addr, now)
-	in.Configured, in.SecureMX = !h.byMX, h.secureMX
+	in.Configured, in.SecureMX = !h.byMX, h.mx.Authenticated
 	if h.byMX {
 		in.Routed = false // USEDNS leads where the published policies are about (B31)
 	}

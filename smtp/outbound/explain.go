@@ -208,6 +208,7 @@ func (a *attempt) explainCandidate(c candidate) probe.Candidate {
 	t := a.terms(c.target)
 	e.Address, e.Decision, e.Ladder = c.addr.String(), t.decision, ladder(t)
 	e.OneHourListed = a.OneHour.Contains(c.addr.Addr())
+	e.DANE = c.target.explainDANE()
 	return e
 }
 

@@ -39,6 +39,8 @@ type poolKey struct {
 	// profile is the server profile with its credentials, where there is one:
 	// the peer knows us by them.
 	profile string
+	// dane names the TLSA records, where the certificate was held against some.
+	dane string
 }
 
 // pool keeps idle sessions. Those used last are handed out first, so that the
