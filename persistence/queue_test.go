@@ -1,6 +1,7 @@
 package persistence
 
 import (
+	"context"
 	"io"
 	"net/netip"
 	"testing"
@@ -61,7 +62,7 @@ func (q *mail) message(body string, to ...string) *delivery.Message {
 // write writes a batch that must succeed.
 func (q *mail) write(b delivery.Batch) delivery.Written {
 	q.t.Helper()
-	written, err := q.Write(q.t.Context(), &b)
+	written, err := q.Write(context.Background(), &b)
 	if err != nil {
 		q.t.Fatal(err)
 	}

@@ -75,8 +75,8 @@ func appendRecipients(values []any, m *delivery.Message) []any {
 	return values
 }
 
-// appendProgress appends a row for updateRecipientSQL.
-func appendProgress(values []any, id delivery.MessageID, p *delivery.Progress) ([]any, error) {
+// progressValues are the values of updateRecipientSQL.
+func progressValues(id delivery.MessageID, p *delivery.Progress) ([]any, error) {
 	outcome, err := json.Marshal(p.Last)
 	if err != nil {
 		return nil, err
@@ -85,7 +85,7 @@ func appendProgress(values []any, id delivery.MessageID, p *delivery.Progress) (
 	if !waiting {
 		next = 0
 	}
-	return append(values, int64(id), p.Recipient, p.Fence, int(p.State), waiting, p.Attempts, next, string(outcome)), nil
+	return []any{int(p.State), waiting, p.Attempts, next, string(outcome), int64(id), p.Recipient, p.Fence}, nil
 }
 
 // appendAttempt appends a row of attempts.
