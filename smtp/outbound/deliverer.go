@@ -51,6 +51,7 @@ type Dependencies struct {
 	// that repairing a policy heals deferred mail.
 	Snapshot func() *config.Snapshot
 	Resolver Resolver
+	DANE     DANE // nil: TLSA records are not looked up
 	Dialer   Dialer
 	// Policies has the MTA-STS policies of recipient domains; nil: nobody asks for
 	// them.
