@@ -31,6 +31,8 @@ type ConfigurationDocument struct {
 	ContentFilters *ContentFilters `json:"content_filters,omitempty"`
 	// Domains are the hosted domains, by name.
 	Domains map[string]HostedDomain `json:"domains,omitzero"`
+	// MTASTSPolicies are those that hosted domains publish, by domain.
+	MTASTSPolicies map[string]HostedMTASTS `json:"mta_sts_policies,omitzero"`
 	// DestinationControls by pattern.
 	DestinationControls map[string]DestinationControl `json:"destination_controls,omitzero"`
 	// Routes by pattern.
@@ -106,6 +108,7 @@ func (a *API) sections() []section {
 		many[MailFlowPolicy]{a.mailFlowPolicies, "/mail_flow_policies", func(d *document) *map[string]MailFlowPolicy { return &d.MailFlowPolicies }},
 		one[ContentFilters]{a.contentFilters, "/content_filters", func(d *document) **ContentFilters { return &d.ContentFilters }},
 		many[HostedDomain]{a.domains, "/domains", func(d *document) *map[string]HostedDomain { return &d.Domains }},
+		many[HostedMTASTS]{a.hostedMTASTS, "/mta_sts_policies", func(d *document) *map[string]HostedMTASTS { return &d.MTASTSPolicies }},
 		many[DestinationControl]{a.destinationControls, "/destination_controls", func(d *document) *map[string]DestinationControl { return &d.DestinationControls }},
 		many[Route]{a.mailRoutes, "/routes", func(d *document) *map[string]Route { return &d.Routes }},
 		many[ServerProfile]{a.serverProfiles, "/server_profiles", func(d *document) *map[string]ServerProfile { return &d.ServerProfiles }},

@@ -17,6 +17,7 @@ import (
 	"postern/domain/mtasts"
 	"postern/domain/policy"
 	"postern/domain/probe"
+	"postern/domain/publication"
 	"postern/domain/whatif"
 )
 
@@ -72,7 +73,9 @@ type Config struct {
 	Webhooks         WebhookDispatcher
 	Sessions         Sessions
 	MTASTSPolicies   mtasts.Cache
-	ReportOnly       ReportOnly
+	// Publisher says what hosted domains should publish, and what they do.
+	Publisher  publication.Publisher
+	ReportOnly ReportOnly
 	// History is what drafts are tried on (B72).
 	History     whatif.History
 	AuditLog    AuditLog
@@ -129,6 +132,7 @@ type API struct {
 	reports             TLSReports
 	sessions            Sessions
 	mtastsPolicies      mtasts.Cache
+	publisher           publication.Publisher
 	reportOnly          ReportOnly
 	history             whatif.History
 	alerts              Alerts
@@ -179,6 +183,7 @@ type API struct {
 	managementSettings   resource[ManagementSettings]
 	acmeSettings         resource[ACMESettings]
 	mtastsSettings       resource[MTASTSSettings]
+	hostedMTASTS         resource[HostedMTASTS]
 
 	bulkTurns chan struct{} // one for each table that is being written
 
@@ -207,9 +212,9 @@ func New(c Config) *API {
 		explainMessage: c.ExplainMessage, verify: c.Verify, notReady: c.NotReady, problems: c.Problems, resolver: c.Resolver,
 		audit: c.AuditLog, idempotency: c.Idempotency, cursorSecret: c.CursorSecret,
 		secrets: c.Secrets, testCore: c.TestCoreProfile,
-		mtastsPolicies: c.MTASTSPolicies,
-		jobs:           c.Jobs,
-		events:         c.Events, streams: newStreams(), dispatcher: c.Webhooks,
+		mtastsPolicies: c.MTASTSPolicies, publisher: c.Publisher,
+		jobs:   c.Jobs,
+		events: c.Events, streams: newStreams(), dispatcher: c.Webhooks,
 		measure: c.Measure, rates: newRateLimiter(c.Now), echo: echo.New(), deprecated: deprecations(),
 	}
 	a.bulkTurns = make(chan struct{}, maxBulkWrites)
@@ -247,6 +252,7 @@ func (a *API) makeResources() {
 	a.managementSettings = newManagementSettings(a)
 	a.acmeSettings = newACMESettings(a)
 	a.mtastsSettings = newMTASTSSettings(a)
+	a.hostedMTASTS = newHostedMTASTS(a)
 }
 
 // Handler returns the API as a handler for every path that it has; all other

@@ -40,6 +40,7 @@ import (
 	"postern/smtp/keyring"
 	"postern/smtp/mtasts"
 	"postern/smtp/outbound"
+	"postern/smtp/publish"
 	"postern/smtp/queue"
 	"postern/smtp/scan"
 	"postern/smtp/watch"
@@ -85,10 +86,13 @@ type App struct {
 	resolver     *resolver
 	oneHour      *outbound.OneHourList
 	policies     *mtasts.Cache
+	fetcher      *mtasts.Fetcher
+	publisher    *publish.Publisher
 	statistics   *tlsreport.Recorder
 	sessions     *session.Recorder
 	reportOnly   *reportonly.Counter
 	deliverer    *outbound.Deliverer
+	verifier     *outbound.Verifier
 	inspector    *scan.Inspector
 	queue        *queue.Queue
 	alerts       alerts
@@ -165,7 +169,7 @@ func (a *App) makeConfiguration(ctx context.Context) error {
 	checker := certificate.NewChecker(store, keys, time.Now)
 	stored := a.database.Configuration()
 	service, err := config.NewService(ctx, config.Dependencies{
-		Store: stored, History: stored, Certificates: checker, Sockets: engineSockets{a}, Bus: a.bus, Now: time.Now,
+		Store: stored, History: stored, Certificates: checker, Sockets: engineSockets{a}, MailHosts: mailHosts{a}, Bus: a.bus, Now: time.Now,
 	})
 	if err != nil {
 		return err
@@ -226,6 +230,7 @@ func (a *App) makeOutbound(ctx context.Context) error {
 		Timeouts:          outbound.DefaultTimeouts(),
 		Pool:              outbound.DefaultPoolLimits(),
 	})
+	a.makePublisher()
 	a.queue = queue.New(queue.Dependencies{
 		Store: stored, Archive: stored, Spooler: stored, Transport: a.deliverer, Snapshot: a.config.Snapshot,
 		Logger: a.logger.With("log", "mail"), Now: time.Now, NewID: a.newMessageID, Grace: a.options.Grace / 2,
@@ -302,11 +307,11 @@ func (a *App) makeManagement(context.Context) error {
 		Sessions: a.database.Queue(), ReportOnly: a.reportOnly, History: a.database.Queue(),
 		Secrets: a.secrets, TestCoreProfile: a.inspector.Test,
 		Listeners: a.listenerStatus, ExplainDestination: a.explainDestination, ExplainClient: a.explainClient,
-		ExplainMessage: a.explainMessage, Verify: outbound.NewVerifier(a.deliverer).Verify,
+		ExplainMessage: a.explainMessage, Verify: a.verifier.Verify,
 		Measure: ops.NewRequestMeter(a.registry).Measure, NotReady: a.notReady, Problems: a.digitalIDProblems, Resolver: a.resolver.status, Alerts: a.alerts.service,
 		Challenges: a.web.challenges, ACMEOrders: a.acme, ACMEState: a.database.ACME(),
-		MTASTSPolicies: a.policies,
-		Jobs:           a.jobs, Events: a.events, Webhooks: a.webhooks,
+		MTASTSPolicies: a.policies, Publisher: a.publisher,
+		Jobs: a.jobs, Events: a.events, Webhooks: a.webhooks,
 	})
 	calls := xmlrpc.NewServer(xmlrpc.Services{
 		AuditLog: a.audit, Version: version(), Authenticator: a.gate,

@@ -42,7 +42,7 @@ func (a *App) makeWeb(ctx context.Context) error {
 	challenges, err := acme.NewChallenges(ctx, a.database.Challenges(), time.Now)
 	a.web = websites{
 		endpoints: &web.Endpoints{Log: a.logger}, challenges: challenges, tlsAnswers: new(acme.TLSAnswers), release: func() {},
-		public: wellknown.New(wellknown.Config{Challenges: challenges, Webroot: filepath.Join(a.options.DataDir, webroot)}),
+		public: wellknown.New(wellknown.Config{Challenges: challenges, Webroot: filepath.Join(a.options.DataDir, webroot), Policy: a.hostedPolicy}),
 	}
 	return err
 }

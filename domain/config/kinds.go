@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"postern/domain"
+	"postern/domain/mtasts"
 	"postern/domain/policy"
 )
 
@@ -50,6 +51,8 @@ func kindOf(k Kind, key string) (kind, bool) {
 		return kind{decodeAs[policy.Webhook], keyBy(func(w policy.Webhook) string { return w.Name }), compileWebhook}, true
 	case KindContentFilters:
 		return kind{decodeAs[policy.ContentFilters], func(Value) string { return ContentFiltersKey }, compileContentFilters}, true
+	case KindMTASTSPolicy:
+		return kind{decodeAs[mtasts.Hosting], keyBy(func(h mtasts.Hosting) string { return h.Domain.String() }), compileMTASTSPolicy}, true
 	}
 	return kind{}, false
 }

@@ -18,6 +18,8 @@ type Hosting struct {
 	MX     []MXPattern         `json:"mx"`
 	// MaxAgeSeconds is how long senders hold us to the policy.
 	MaxAgeSeconds int `json:"max_age_seconds"`
+	// Force publishes mode enforce although a host fails a live verification (B61).
+	Force bool `json:"force,omitempty"`
 }
 
 // Bounds of what we publish.
@@ -92,10 +94,11 @@ func (h Hosting) Record() string { return recordVersion + "; id=" + h.ID() + ";"
 // Host returns the name of the web server that has the policy of a domain (RFC 8461
 // §3.3). A domain that is too long for one has none.
 func Host(domain mailaddr.DomainName) (mailaddr.DomainName, error) {
-	return mailaddr.ParseDomainName(hostPrefix + domain.String())
+	return mailaddr.ParseDomainName(HostPrefix + domain.String())
 }
 
-const hostPrefix = "mta-sts."
+// HostPrefix is what that name begins with.
+const HostPrefix = "mta-sts."
 
 // Path is where on that server it is (RFC 8461 §3.3).
 const Path = "/.well-known/mta-sts.txt"
