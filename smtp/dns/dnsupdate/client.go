@@ -80,7 +80,7 @@ const (
 func (c *Client) Add(ctx context.Context, name mailaddr.DomainName, text string) (Record, error) {
 	canonical, err := c.Resolver.Canonical(ctx, name)
 	if err != nil {
-		return Record{}, domain.Wrap(err, "look up where %s leads", name)
+		return Record{}, &domain.Error{Kind: domain.Unavailable, Detail: "it cannot be looked up where " + name.String() + " leads: " + err.Error(), Err: err}
 	}
 	zone := c.Zone
 	if zone == "" {
