@@ -34,6 +34,9 @@ type acmeAuthority struct {
 	ask func(name, token string) error
 	// refuse are names whose challenge fails whatever is answered.
 	refuse string
+	// refusals are problems that a kind of request is answered with, by the first
+	// part of its path.
+	refusals map[string]string
 
 	mu      sync.Mutex
 	posts   int
@@ -110,6 +113,11 @@ func (a *acmeAuthority) read(w http.ResponseWriter, r *http.Request) {
 
 func (a *acmeAuthority) post(w http.ResponseWriter, path string, payload []byte) {
 	kind, name, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	if problem, ok := a.refusals[kind]; ok {
+		w.Header().Set("Retry-After", "172800")
+		a.problem(w, http.StatusForbidden, problem, problem+" says the authority")
+		return
+	}
 	switch kind {
 	case "account":
 		status := http.StatusCreated

@@ -182,7 +182,7 @@ func (p *prover) giveUp(urls []string) {
 	for _, url := range urls {
 		authorization, err := p.authority.GetAuthorization(ctx, url)
 		if err == nil && authorization.Status == acme.StatusPending {
-			err = p.authority.RevokeAuthorization(ctx, url)
+			err = deactivate(ctx, p.authority, url)
 		}
 		if err != nil {
 			p.tell("An authorization that nobody needs any more stays at the authority: %s.", problem(err, "it cannot be deactivated"))
