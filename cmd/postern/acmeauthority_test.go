@@ -34,6 +34,9 @@ type acmeAuthority struct {
 	ask func(name, token string) error
 	// refuse are names whose challenge fails whatever is answered.
 	refuse string
+	// refusals are problems that a kind of request is answered with, by the first
+	// part of its path.
+	refusals map[string]string
 
 	mu      sync.Mutex
 	posts   int
@@ -110,9 +113,17 @@ func (a *acmeAuthority) read(w http.ResponseWriter, r *http.Request) {
 
 func (a *acmeAuthority) post(w http.ResponseWriter, path string, payload []byte) {
 	kind, name, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	if problem, ok := a.refusals[kind]; ok {
+		w.Header().Set("Retry-After", "172800")
+		a.problem(w, http.StatusForbidden, problem, problem+" says the authority")
+		return
+	}
 	switch kind {
 	case "account":
 		status := http.StatusCreated
+		if name != "" && strings.Contains(string(payload), "contact") {
+			a.contact = string(payload)
+		}
 		if a.contact != "" {
 			status = http.StatusOK // RFC 8555 §7.3.1: it is known
 		} else {
@@ -127,6 +138,9 @@ func (a *acmeAuthority) post(w http.ResponseWriter, path string, payload []byte)
 		w.Header().Set("Location", a.URL+"/order/1")
 		a.reply(w, map[bool]int{true: 201, false: 200}[name == ""], a.order())
 	case "authorization":
+		if strings.Contains(string(payload), "deactivated") { // RFC 8555 §7.5.2
+			a.proven[name] = "deactivated"
+		}
 		a.reply(w, 200, a.authorization(name))
 	case "challenge":
 		a.prove(name)
@@ -181,9 +195,10 @@ func (a *acmeAuthority) authorization(name string) map[string]any {
 		}
 		return c
 	}
+	base, wildcard := strings.CutPrefix(name, "*.")
 	return map[string]any{
-		"status": a.proven[name], "identifier": map[string]any{"type": "dns", "value": name},
-		"challenges": []any{challenge("http-01"), challenge("tls-alpn-01")},
+		"status": a.proven[name], "identifier": map[string]any{"type": "dns", "value": base}, "wildcard": wildcard,
+		"challenges": []any{challenge("http-01"), challenge("tls-alpn-01"), challenge("dns-01")},
 	}
 }
 

@@ -39,6 +39,7 @@ type ClientConfig struct {
 	Accounts   *Accounts
 	Answers    Answers
 	TLSAnswers TLSAnswers
+	DNS        DNS
 	// Roots returns whom the directory's own HTTPS is trusted by: those of the system
 	// and the trust anchors of the configuration (B23).
 	Roots   func() *x509.CertPool
@@ -80,11 +81,9 @@ func (c *Client) Issue(ctx context.Context, r Request, tell tell) ([][]byte, err
 		return nil, problem(err, "the order was refused")
 	}
 	tell("The order is %s.", order.URI)
-	prover := prover{client: c, authority: authority, challenge: r.Settings.Challenge, tell: tell}
-	for _, url := range order.AuthzURLs {
-		if err := prover.prove(ctx, url); err != nil {
-			return nil, err // B48: all or nothing
-		}
+	prover := prover{ctx: ctx, client: c, authority: authority, settings: r.Settings, tell: tell}
+	if err := prover.prove(order.AuthzURLs); err != nil {
+		return nil, err
 	}
 	return finalize(ctx, authority, order, r, tell)
 }

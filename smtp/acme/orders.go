@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto"
 	"encoding/pem"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"strings"
@@ -195,8 +196,14 @@ func (o *Orders) succeeded(ctx context.Context, made kernel.Renewal) error {
 }
 
 // failed remembers a failure and raises an alert with the transcript (B48). An order
-// that a person or a stop of the gateway ended did not fail.
+// that a person or a stop of the gateway ended did not fail: the one waits, the other
+// is begun anew after the start.
 func (o *Orders) failed(ctx context.Context, known kernel.Renewal, name, transcript string, err error) {
+	if errors.Is(context.Cause(ctx), job.ErrCancelled) {
+		if err := o.State.PutRenewal(context.WithoutCancel(ctx), known.Cancelled(o.Now())); err != nil {
+			o.Log.Error("end of an ACME order not stored", "error", err.Error())
+		}
+	}
 	if ctx.Err() != nil {
 		return
 	}
