@@ -34,6 +34,10 @@ type acmeAuthority struct {
 	ask func(name, token string) error
 	// refuse are names whose challenge fails whatever is answered.
 	refuse string
+	// faults are what requests of a kind, such as "finalize", are answered with.
+	faults map[string]authorityFault
+	// notBefore of what is issued; zero: an hour ago.
+	notBefore time.Time
 
 	mu      sync.Mutex
 	posts   int
@@ -45,6 +49,14 @@ type acmeAuthority struct {
 	root    *x509.Certificate
 	window  [2]time.Time // advice; zero: none
 	contact string
+	givenUp []string // authorizations that were deactivated
+}
+
+// authorityFault is a problem document of an authority (RFC 8555 §6.7).
+type authorityFault struct {
+	status       int
+	kind, detail string
+	retryAfter   string
 }
 
 func newACMEAuthority(t *testing.T) *acmeAuthority {
@@ -110,9 +122,20 @@ func (a *acmeAuthority) read(w http.ResponseWriter, r *http.Request) {
 
 func (a *acmeAuthority) post(w http.ResponseWriter, path string, payload []byte) {
 	kind, name, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	if f, ok := a.faults[kind]; ok {
+		if f.retryAfter != "" {
+			w.Header().Set("Retry-After", f.retryAfter)
+		}
+		a.problem(w, f.status, f.kind, f.detail)
+		return
+	}
 	switch kind {
 	case "account":
 		status := http.StatusCreated
+		if strings.Contains(string(payload), "onlyReturnExisting") && a.contact == "" {
+			a.problem(w, http.StatusBadRequest, "accountDoesNotExist", "who are you?")
+			return
+		}
 		if name != "" && strings.Contains(string(payload), "contact") {
 			a.contact = string(payload)
 		}
@@ -131,7 +154,7 @@ func (a *acmeAuthority) post(w http.ResponseWriter, path string, payload []byte)
 		a.reply(w, map[bool]int{true: 201, false: 200}[name == ""], a.order())
 	case "authorization":
 		if strings.Contains(string(payload), "deactivated") { // RFC 8555 §7.5.2
-			a.proven[name] = "deactivated"
+			a.proven[name], a.givenUp = "deactivated", append(a.givenUp, name)
 		}
 		a.reply(w, 200, a.authorization(name))
 	case "challenge":
@@ -223,6 +246,9 @@ func (a *acmeAuthority) issue(payload []byte) {
 		SerialNumber: big.NewInt(int64(100 + a.issued)), DNSNames: request.DNSNames, KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, AuthorityKeyId: a.root.SubjectKeyId,
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(90 * 24 * time.Hour),
+	}
+	if !a.notBefore.IsZero() {
+		template.NotBefore = a.notBefore
 	}
 	leaf, err := x509.CreateCertificate(rand.Reader, template, a.root, request.PublicKey, a.key)
 	if err != nil {
