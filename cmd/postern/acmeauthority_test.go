@@ -37,6 +37,8 @@ type acmeAuthority struct {
 	// refusals are problems that a kind of request is answered with, by the first
 	// part of its path.
 	refusals map[string]string
+	// notBefore of what is issued; zero: an hour ago.
+	notBefore time.Time
 
 	mu      sync.Mutex
 	posts   int
@@ -48,6 +50,7 @@ type acmeAuthority struct {
 	root    *x509.Certificate
 	window  [2]time.Time // advice; zero: none
 	contact string
+	givenUp []string // authorizations that were deactivated
 }
 
 func newACMEAuthority(t *testing.T) *acmeAuthority {
@@ -121,6 +124,10 @@ func (a *acmeAuthority) post(w http.ResponseWriter, path string, payload []byte)
 	switch kind {
 	case "account":
 		status := http.StatusCreated
+		if strings.Contains(string(payload), "onlyReturnExisting") && a.contact == "" {
+			a.problem(w, http.StatusBadRequest, "accountDoesNotExist", "who are you?")
+			return
+		}
 		if name != "" && strings.Contains(string(payload), "contact") {
 			a.contact = string(payload)
 		}
@@ -139,7 +146,7 @@ func (a *acmeAuthority) post(w http.ResponseWriter, path string, payload []byte)
 		a.reply(w, map[bool]int{true: 201, false: 200}[name == ""], a.order())
 	case "authorization":
 		if strings.Contains(string(payload), "deactivated") { // RFC 8555 §7.5.2
-			a.proven[name] = "deactivated"
+			a.proven[name], a.givenUp = "deactivated", append(a.givenUp, name)
 		}
 		a.reply(w, 200, a.authorization(name))
 	case "challenge":
@@ -231,6 +238,9 @@ func (a *acmeAuthority) issue(payload []byte) {
 		SerialNumber: big.NewInt(int64(100 + a.issued)), DNSNames: request.DNSNames, KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, AuthorityKeyId: a.root.SubjectKeyId,
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(90 * 24 * time.Hour),
+	}
+	if !a.notBefore.IsZero() {
+		template.NotBefore = a.notBefore
 	}
 	leaf, err := x509.CreateCertificate(rand.Reader, template, a.root, request.PublicKey, a.key)
 	if err != nil {

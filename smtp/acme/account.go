@@ -60,7 +60,7 @@ func (a *Accounts) open(ctx context.Context, r Request, client *acme.Client, tel
 			tellContacts(ctx, r, client, known, tell)
 			return client, nil
 		}
-		if e, ok := errors.AsType[*acme.Error](err); !ok || !strings.HasSuffix(e.ProblemType, ":accountDoesNotExist") {
+		if !errors.Is(err, acme.ErrNoAccount) {
 			return nil, problem(err, "the account cannot be used")
 		}
 		client.KID = "" // the authority has lost it: the same key begins anew

@@ -136,7 +136,7 @@ func (o *Orders) obtain(ctx context.Context, author string, s policy.ACMESetting
 	}
 	c, err := o.install(ctx, author, names[0], chain, certificate.NewPrivateKey(key))
 	if err != nil {
-		return known, err
+		return known, &notInstalledError{err}
 	}
 	tell("Certificate %s is active.", c.ID)
 	renewAt := kernel.LifetimeWindow(c.NotBefore, c.NotAfter).Pick(rand.Float64())
