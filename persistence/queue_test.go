@@ -104,7 +104,7 @@ var butBody = cmp.Options{cmpopts.IgnoreFields(delivery.Message{}, "Body"), cmpo
 func TestQueueKeepsAMessage(t *testing.T) {
 	q := newMail(t)
 	m := q.message("Subject: hello\r\n\r\nbody\r\n", "ben@example.net", `"odd one"@[192.0.2.9]`)
-	m.UTF8, m.RequireTLS = true, true
+	m.UTF8, m.RequireTLS, m.TLSRequiredNo = true, true, true
 	m.Recipients[0].RequireTLS = true
 	q.accept(m)
 

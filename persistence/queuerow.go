@@ -20,19 +20,21 @@ type envelopeDocument struct {
 	Return     string              `json:"return,omitempty"`
 	EnvelopeID string              `json:"envelope_id,omitempty"`
 	Revision   int64               `json:"revision"`
+
+	TLSRequiredNo bool `json:"tls_required_no,omitempty"`
 }
 
 func envelopeDocumentOf(e *delivery.Envelope) envelopeDocument {
 	return envelopeDocument{
 		Listener: e.Listener, ClientAddr: e.ClientAddr, ClientHELO: e.ClientHELO, ClientTLS: e.ClientTLS,
-		EightBit: e.EightBit, UTF8: e.UTF8, RequireTLS: e.RequireTLS,
+		EightBit: e.EightBit, UTF8: e.UTF8, RequireTLS: e.RequireTLS, TLSRequiredNo: e.TLSRequiredNo,
 		Return: e.Return, EnvelopeID: e.EnvelopeID, Revision: e.Revision,
 	}
 }
 
 func (d envelopeDocument) fill(e *delivery.Envelope) {
 	e.Listener, e.ClientAddr, e.ClientHELO, e.ClientTLS = d.Listener, d.ClientAddr, d.ClientHELO, d.ClientTLS
-	e.EightBit, e.UTF8, e.RequireTLS = d.EightBit, d.UTF8, d.RequireTLS
+	e.EightBit, e.UTF8, e.RequireTLS, e.TLSRequiredNo = d.EightBit, d.UTF8, d.RequireTLS, d.TLSRequiredNo
 	e.Return, e.EnvelopeID, e.Revision = d.Return, d.EnvelopeID, d.Revision
 }
 

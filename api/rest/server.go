@@ -82,7 +82,7 @@ type Config struct {
 	// ExplainDestination and ExplainClient say what would happen, without doing
 	// it (B71): under the snapshot, that of a draft, or where it is nil as things
 	// are. An unknown listener is a NotFound error.
-	ExplainDestination func(context.Context, *config.Snapshot, mailaddr.DomainName) probe.Destination
+	ExplainDestination func(ctx context.Context, under *config.Snapshot, recipient mailaddr.DomainName, flagged bool) probe.Destination
 	ExplainClient      func(ctx context.Context, under *config.Snapshot, listener string, client netip.Addr) (probe.Client, error)
 	// ExplainMessage does the same for the recipients of a message that wait.
 	ExplainMessage func(context.Context, *config.Snapshot, *delivery.Message) []probe.MessageGroup
@@ -93,6 +93,8 @@ type Config struct {
 	TestCoreProfile func(context.Context, policy.CoreProfile) (probe.Inspection, error)
 	// Problems are what does not serve and is no part of the configuration's own status; nil: none.
 	Problems func() []config.Problem
+	// Resolver tells whether the DNS resolvers validate; nil: the status does not say.
+	Resolver func() ResolverStatus
 	// NotReady returns the reasons why the gateway is not ready; none if it is.
 	NotReady func(context.Context) []string
 }
@@ -139,13 +141,14 @@ type API struct {
 	idempotency         Idempotency
 	cursorSecret        []byte
 	listenerStatus      func() []ListenerStatus
-	explainDomain       func(context.Context, *config.Snapshot, mailaddr.DomainName) probe.Destination
+	explainDomain       func(context.Context, *config.Snapshot, mailaddr.DomainName, bool) probe.Destination
 	explainClient       func(context.Context, *config.Snapshot, string, netip.Addr) (probe.Client, error)
 	explainMessage      func(context.Context, *config.Snapshot, *delivery.Message) []probe.MessageGroup
 	verify              func(context.Context, probe.Question) (probe.Verification, error)
 	testCore            func(context.Context, policy.CoreProfile) (probe.Inspection, error)
 	notReady            func(context.Context) []string
 	problems            func() []config.Problem
+	resolver            func() ResolverStatus
 
 	listeners            resource[Listener]
 	senderGroups         resource[SenderGroups]
@@ -197,7 +200,7 @@ func New(c Config) *API {
 		destinations: c.Destinations, reports: c.TLSReports,
 		sessions: c.Sessions, reportOnly: c.ReportOnly, history: c.History,
 		listenerStatus: c.Listeners, explainDomain: c.ExplainDestination, explainClient: c.ExplainClient,
-		explainMessage: c.ExplainMessage, verify: c.Verify, notReady: c.NotReady, problems: c.Problems,
+		explainMessage: c.ExplainMessage, verify: c.Verify, notReady: c.NotReady, problems: c.Problems, resolver: c.Resolver,
 		audit: c.AuditLog, idempotency: c.Idempotency, cursorSecret: c.CursorSecret,
 		secrets: c.Secrets, testCore: c.TestCoreProfile,
 		jobs:   c.Jobs,

@@ -191,7 +191,7 @@ func newTimeOrderedID() string { return uuid.Must(uuid.NewV7()).String() }
 func (a *App) newMessageID() delivery.MessageID { return a.ids.Next(time.Now(), rand.Uint32()) }
 
 func (a *App) makeOutbound(ctx context.Context) error {
-	a.resolver = newResolver(a.config.Snapshot())
+	a.resolver = newResolver(a.config.Snapshot(), a.bus)
 	a.oneHour = outbound.NewOneHourList(time.Now)
 	a.secrets = a.database.Secrets(time.Now)
 	var err error
@@ -208,6 +208,7 @@ func (a *App) makeOutbound(ctx context.Context) error {
 	a.deliverer = outbound.New(outbound.Dependencies{
 		Snapshot:          a.config.Snapshot,
 		Resolver:          a.resolver,
+		DANE:              a.resolver,
 		Dialer:            new(net.Dialer),
 		Trust:             a.trust.current.Load,
 		Secrets:           a.secrets,
@@ -299,7 +300,7 @@ func (a *App) makeManagement(context.Context) error {
 		Secrets: a.secrets, TestCoreProfile: a.inspector.Test,
 		Listeners: a.listenerStatus, ExplainDestination: a.explainDestination, ExplainClient: a.explainClient,
 		ExplainMessage: a.explainMessage, Verify: outbound.NewVerifier(a.deliverer).Verify,
-		Measure: ops.NewRequestMeter(a.registry).Measure, NotReady: a.notReady, Problems: a.digitalIDProblems, Alerts: a.alerts.service,
+		Measure: ops.NewRequestMeter(a.registry).Measure, NotReady: a.notReady, Problems: a.digitalIDProblems, Resolver: a.resolver.status, Alerts: a.alerts.service,
 		Challenges: a.web.challenges, ACMEOrders: a.acme, ACMEState: a.database.ACME(),
 		Jobs: a.jobs, Events: a.events, Webhooks: a.webhooks,
 	})
@@ -381,6 +382,7 @@ func (a *App) Start(ctx context.Context) {
 	})
 	a.engine.Start(ctx)
 	a.background.run(a.engine.Run)
+	a.background.run(a.resolver.examine)
 	a.startAlerts()
 	a.startCertificates()
 	a.background.run(a.digitalID.Run)

@@ -216,6 +216,9 @@ func writeMessage(out *strings.Builder, m *rest.MessageExplanation) {
 	if m.RequireTLS {
 		out.WriteString("It is flagged REQUIRETLS.\n")
 	}
+	if m.TLSRequiredNo {
+		out.WriteString("Its header says TLS-Required: No.\n")
+	}
 	for _, group := range m.Groups {
 		recipients := make([]string, len(group.Recipients))
 		for i, r := range group.Recipients {

@@ -213,27 +213,6 @@ func (s *Service) publish(next *Snapshot) {
 	s.bus.Publish(event.ConfigurationChanged)
 }
 
-// reload compiles the newest configuration from the store and publishes it.
-func (s *Service) reload(ctx context.Context) error {
-	builder := new(Snapshot).succeed()
-	builder.next.Settings = defaultSettings()
-	revision, err := s.store.Load(ctx, func(item Item) error {
-		v, err := decode(item.Kind, item.Key, item.Document)
-		if err != nil {
-			return err
-		}
-		return builder.put(item.Kind, item.Key, v)
-	})
-	if err != nil {
-		return err
-	}
-	if err := s.loadPending(ctx); err != nil {
-		return err
-	}
-	s.publish(builder.done(revision))
-	return nil
-}
-
 // decode reads a stored document; a nil document is a nil value.
 func decode(k Kind, key string, document json.RawMessage) (Value, error) {
 	if document == nil {

@@ -40,6 +40,7 @@ const (
 // Published is what the recipient domain and the message said about TLS.
 type Published struct {
 	DANE          string `json:"dane,omitempty"`
+	UnsignedMX    bool   `json:"unsigned_mx,omitempty"` // its TLSA records do not answer for the domain
 	MTASTS        string `json:"mta_sts,omitempty"`
 	SecureMX      bool   `json:"secure_mx,omitempty"`
 	TLSRequiredNo bool   `json:"tls_required_no,omitempty"`
@@ -48,7 +49,7 @@ type Published struct {
 // PublishedIn takes from the inputs of a decision what no configuration says;
 // nil where there is nothing.
 func PublishedIn(in *policy.OutboundInputs) *Published {
-	p := Published{SecureMX: in.SecureMX, TLSRequiredNo: in.TLSRequiredNo}
+	p := Published{SecureMX: in.SecureMX, UnsignedMX: in.UnsignedMX, TLSRequiredNo: in.TLSRequiredNo}
 	if in.DANE != policy.DANEUnknown {
 		p.DANE = in.DANE.String()
 	}
@@ -76,5 +77,5 @@ func (p *Published) Fill(in *policy.OutboundInputs) {
 			in.MTASTS = state
 		}
 	}
-	in.SecureMX, in.TLSRequiredNo = p.SecureMX, p.TLSRequiredNo
+	in.SecureMX, in.UnsignedMX, in.TLSRequiredNo = p.SecureMX, p.UnsignedMX, p.TLSRequiredNo
 }

@@ -42,6 +42,7 @@ type Dependencies struct {
 	// that repairing a policy heals deferred mail.
 	Snapshot func() *config.Snapshot
 	Resolver Resolver
+	DANE     DANE // nil: TLSA records are not looked up
 	Dialer   Dialer
 	// Trust returns the trust store, which may change.
 	Trust func() *tlsverify.Trust

@@ -26,6 +26,11 @@ func (d *Deliverer) ExplainUnder(ctx context.Context, snapshot *config.Snapshot,
 	return d.explain(ctx, snapshot, new(delivery.Message), terminus{destination: destination{domain: domain}})
 }
 
+// ExplainFlaggedUnder is [Deliverer.ExplainUnder] for mail under REQUIRETLS (B56).
+func (d *Deliverer) ExplainFlaggedUnder(ctx context.Context, snapshot *config.Snapshot, domain mailaddr.DomainName) probe.Destination {
+	return d.explain(ctx, snapshot, new(delivery.Message), terminus{destination{domain: domain}, true})
+}
+
 // maxExplained bounds the groups of a message that are explained: each costs
 // look-ups.
 const maxExplained = 10
@@ -203,6 +208,7 @@ func (a *attempt) explainCandidate(c candidate) probe.Candidate {
 	t := a.terms(c.target)
 	e.Address, e.Decision, e.Ladder = c.addr.String(), t.decision, ladder(t)
 	e.OneHourListed = a.OneHour.Contains(c.addr.Addr())
+	e.DANE = c.target.explainDANE()
 	return e
 }
 

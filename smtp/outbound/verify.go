@@ -38,7 +38,7 @@ func NewVerifier(d *Deliverer) *Verifier {
 // Verify makes a live test. Errors are of kind Invalid for a question that
 // cannot be asked, and Exhausted where enough tests are under way.
 func (v *Verifier) Verify(ctx context.Context, q probe.Question) (probe.Verification, error) {
-	a := v.deliverer.rehearse(v.deliverer.Snapshot(), new(delivery.Message), terminus{destination: destination{domain: q.Domain}})
+	a := v.deliverer.rehearse(v.deliverer.Snapshot(), new(delivery.Message), terminus{destination{domain: q.Domain}, q.RequireTLS})
 	only, err := a.tiersToTest(q)
 	if err != nil {
 		return probe.Verification{}, err
