@@ -106,3 +106,29 @@ func TestPolicyThatASessionCountsUnder(t *testing.T) {
 		}
 	}
 }
+
+// B64: hosts with TLSA records count under these, a host that DNSSEC forbids too.
+func TestSessionsUnderDANE(t *testing.T) {
+	for name, tt := range map[string]struct {
+		change func(*daneRig)
+		policy tlsreport.PolicyType
+		failed tlsreport.FailureType
+	}{
+		"matches":  {func(r *daneRig) { r.publish(3, true) }, tlsreport.PolicyTLSA, tlsreport.NotFailed},
+		"no match": {func(r *daneRig) { r.publish(3, false) }, tlsreport.PolicyTLSA, tlsreport.ValidationFailure},
+		"unusable": {func(r *daneRig) { r.publish(1, false) }, tlsreport.PolicyTLSA, tlsreport.NotFailed},
+		"none":     {func(*daneRig) {}, tlsreport.PolicyNone, tlsreport.NotFailed},
+		"bogus":    {func(r *daneRig) { r.dns.Fail(exampleTLSA, "TLSA", smtptest.ServFail) }, tlsreport.PolicyTLSA, tlsreport.DNSSECInvalid},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newDANERig(t, anyName, smtptest.MXOptions{})
+			c := &sessionCounts{}
+			r.ReportSessions = c
+			tt.change(r)
+			r.send("b@example.com")
+			if len(c.sessions) != 1 || c.sessions[0].Policy != tt.policy || c.sessions[0].Failure != tt.failed {
+				t.Errorf("counted %+v, want %s %q", c.sessions, tt.policy, tt.failed)
+			}
+		})
+	}
+}
