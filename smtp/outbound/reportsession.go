@@ -20,7 +20,7 @@ var _ ReportSessions = (*tlsreport.Days)(nil)
 // reportSession counts a new connection, or a host that a policy forbids, for the
 // report to the recipient domain: success and failure on one path.
 func (a *attempt) reportSession(to target, t terms, s *session, f *failure) {
-	if a.ReportSessions == nil || !reportable(to, t) {
+	if a.ReportSessions == nil || !reportable(to, t, f) {
 		return
 	}
 	r := tlsreport.Session{Domain: t.recipient.domain, Policy: policyTypeOf(t.published)}
@@ -42,9 +42,11 @@ func (a *attempt) reportSession(to target, t terms, s *session, f *failure) {
 
 // reportable reports whether what happens at the host is the recipient domain's
 // affair: its MX records name it, and we did not choose clear text ourselves.
-func reportable(to target, t terms) bool {
+func reportable(to target, t terms, f *failure) bool {
 	switch {
-	case !to.byMX || t.recipient.domain == "" || t.rung.level == policy.TLSNone:
+	case !to.byMX || t.recipient.domain == "":
+		return false
+	case t.rung.level == policy.TLSNone && (f == nil || f.class != barred):
 		return false
 	// RFC 8689 §5: such mail goes out whatever the policies say, which is no
 	// failure of theirs.

@@ -118,10 +118,10 @@ func TestSessionsUnderDANE(t *testing.T) {
 		"no match": {func(r *daneRig) { r.publish(3, false) }, tlsreport.PolicyTLSA, tlsreport.ValidationFailure},
 		"unusable": {func(r *daneRig) { r.publish(1, false) }, tlsreport.PolicyTLSA, tlsreport.NotFailed},
 		"none":     {func(*daneRig) {}, tlsreport.PolicyNone, tlsreport.NotFailed},
-		"bogus":    {func(r *daneRig) { r.dns.Fail(exampleTLSA, "TLSA", smtptest.ServFail) }, tlsreport.PolicyTLSA, tlsreport.DNSSECInvalid},
+		"bogus":    {func(r *daneRig) { r.publish(3, true); r.dns.Fail(exampleTLSA, "TLSA", smtptest.ServFail) }, tlsreport.PolicyTLSA, tlsreport.DNSSECInvalid},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := newDANERig(t, anyName, smtptest.MXOptions{})
+			r := newDANERig(t, anyName, smtptest.MXOptions{}, control(t, "example.com", policy.TLSPreferred))
 			c := &sessionCounts{}
 			r.ReportSessions = c
 			tt.change(r)
