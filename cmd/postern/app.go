@@ -84,6 +84,7 @@ type App struct {
 	resolver     *resolver
 	oneHour      *outbound.OneHourList
 	statistics   *tlsreport.Recorder
+	reportDays   *tlsreport.Days
 	sessions     *session.Recorder
 	reportOnly   *reportonly.Counter
 	deliverer    *outbound.Deliverer
@@ -199,6 +200,7 @@ func (a *App) makeOutbound(ctx context.Context) error {
 	}
 	stored := a.database.Queue()
 	a.statistics = tlsreport.NewRecorder(stored, time.Now)
+	a.reportDays = tlsreport.NewDays(stored, time.Now)
 	a.makeReportOnly()
 	if err := a.makeAlerts(ctx); err != nil {
 		return err
@@ -215,6 +217,7 @@ func (a *App) makeOutbound(ctx context.Context) error {
 		OneHour:           a.oneHour,
 		Observer:          outbound.NewMetrics(a.registry, outgoing{a.statistics, a.alerts.partners}),
 		Reports:           a.reportOnly,
+		ReportSessions:    a.reportDays,
 		Logger:            a.logger,
 		Now:               time.Now,
 		Timeouts:          outbound.DefaultTimeouts(),
