@@ -223,3 +223,24 @@ func (s *ConfigurationStore) Confirm(ctx context.Context, number int64, by strin
 		return insertEvents(tx, config.ConfirmedEvent(number, by, at))
 	})
 }
+
+// draftPruneBatch bounds how long one pruning holds the writer.
+const draftPruneBatch = 500
+
+// PruneDrafts forgets drafts that were committed or discarded before the time, the
+// oldest first; those that are open stay.
+func (s *ConfigurationStore) PruneDrafts(ctx context.Context, before time.Time) error {
+	for {
+		var gone int64
+		err := s.file.write(ctx, func(tx *gorm.DB) error {
+			old := tx.Model(&draftRow{}).Select("id").Order("id").Limit(draftPruneBatch).
+				Where("state <> ? AND updated_at < ?", string(config.DraftOpen), micros(before))
+			deleted := tx.Where("id IN (?)", old).Delete(&draftRow{})
+			gone = deleted.RowsAffected
+			return deleted.Error
+		})
+		if err != nil || gone < draftPruneBatch {
+			return err
+		}
+	}
+}

@@ -292,3 +292,27 @@ func TestLastEdits(t *testing.T) {
 		t.Errorf("error %v (-want +got):\n%s", err, diff)
 	}
 }
+
+// Drafts that are over are forgotten in time, however many; open ones never.
+func TestEndedDraftsAreForgotten(t *testing.T) {
+	s := openTest(t, t.TempDir()).Configuration()
+	putDraft(t, s, testDraft("open"), testDraftEdit("a.example", "1"))
+	end := func(id string, state config.DraftState, at time.Time) {
+		d := testDraft(id)
+		d.State, d.UpdatedAt = state, at
+		if err := s.PutDraft(t.Context(), d); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range draftPruneBatch + 1 {
+		end(fmt.Sprintf("discarded-%04d", i), config.DraftDiscarded, testTime)
+	}
+	end("late", config.DraftCommitted, testTime.Add(time.Hour))
+	if err := s.PruneDrafts(t.Context(), testTime.Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	left, err := s.Drafts(t.Context(), config.DraftQuery{Limit: 10})
+	if err != nil || len(left) != 2 || left[0].ID != "open" || left[0].Edits != 1 || left[1].ID != "late" {
+		t.Errorf("left are %+v, %v", left, err)
+	}
+}

@@ -52,6 +52,9 @@ func (q *QueueStore) Prune(ctx context.Context, before time.Time) (more bool, er
 		if err := pruneReportOnly(tx, before); err != nil {
 			return err
 		}
+		if err := pruneReportSessions(tx, before); err != nil {
+			return err
+		}
 		return tx.Exec("DELETE FROM decisions WHERE used_on < ?", dayOf(before.Add(-longestLife))).Error
 	})
 	if err == nil && more {

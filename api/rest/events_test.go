@@ -13,9 +13,11 @@ import (
 	"testing"
 	"time"
 
+	"postern/domain"
 	"postern/domain/event"
 	"postern/domain/eventlog"
 	"postern/domain/eventlog/eventlogtest"
+	"postern/smtp/smtptest"
 )
 
 // newEventLog returns the real log on a store in memory, which runs until the test
@@ -243,18 +245,46 @@ func TestStreamsEndWithTheServer(t *testing.T) {
 	(<-polled).want(200)
 }
 
+// One caller cannot hold all the streams that there are.
 func TestStreamsAreBounded(t *testing.T) {
 	f := newFixture(t)
 	var readers []*reader
-	for range maxStreams {
+	for range maxOwnStreams {
 		readers = append(readers, f.follow("/api/v1/events", ""))
 	}
-	f.call("GET", "/api/v1/events", "", "Accept", mediaEvents).want(429)
-	f.call("GET", "/api/v1/events?wait=1s", "").want(429)
+	refused := f.callAs("viewer", "GET", "/api/v1/events", "", "Accept", mediaEvents).want(429)
+	if refused.header.Get("Retry-After") == "" {
+		t.Errorf("%v", refused.header)
+	}
+	f.callAs("viewer", "GET", "/api/v1/events?wait=1s", "").want(429)
+	f.call("GET", "/api/v1/events?wait=1s", "").want(200) // others go on
 	f.call("GET", "/api/v1/events", "", "Accept", mediaEvents, "Last-Event-ID", "-1").want(400)
 	f.call("GET", "/api/v1/events", "", "Accept", "text/plain").want(406)
+	f.server.CloseClientConnections()
 	for _, r := range readers {
 		_ = r.body.Close()
+	}
+	smtptest.Eventually(t, func() bool {
+		return f.callAs("viewer", "GET", "/api/v1/events?wait=1s", "").status == 200
+	}, "room for the caller again")
+}
+
+func TestStreamsOfAllCallersAreBounded(t *testing.T) {
+	s := newStreams()
+	for i := range maxStreams {
+		if err := s.admit(fmt.Sprint("caller ", i)); err != nil {
+			t.Fatal(i, err)
+		}
+	}
+	if err := s.admit("another"); domain.KindOf(err) != domain.Exhausted {
+		t.Errorf("one too many: %v", err)
+	}
+	s.dismiss("caller 7")
+	if err := s.admit("another"); err != nil {
+		t.Error(err)
+	}
+	if len(s.own) != maxStreams {
+		t.Errorf("%d callers are remembered", len(s.own))
 	}
 }
 

@@ -19,6 +19,7 @@ import (
 // Bounds of streams.
 const (
 	maxStreams     = 100 // calls that wait for events at one time
+	maxOwnStreams  = 20  // of one caller, so that none keeps the others out
 	heartbeat      = 15 * time.Second
 	streamDeadline = 30 * time.Second // for a reader to take what is sent
 	streamPage     = 100              // events read at a time
@@ -31,10 +32,11 @@ type streams struct {
 
 	mu    sync.Mutex
 	count int
+	own   map[string]int // by caller
 }
 
 func newStreams() *streams {
-	s := new(streams)
+	s := &streams{own: map[string]int{}}
 	s.lifetime, s.end = context.WithCancel(context.Background())
 	return s
 }
@@ -46,22 +48,41 @@ func (a *API) EndStreams() { a.streams.end() }
 // enter admits a call that lasts. Its context ends with the request, and with all
 // streams. The time limits of the server are for calls that do not last.
 func (s *streams) enter(c echo.Context) (ctx context.Context, leave func(), err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.count >= maxStreams {
-		return nil, nil, domain.E(domain.Exhausted, "%d calls wait for events already", maxStreams)
+	caller := callerKey(principalOf(c))
+	if err := s.admit(caller); err != nil {
+		return nil, nil, err
 	}
-	s.count++
 	liftReadDeadline(c)
 	ctx, cancel := context.WithCancel(c.Request().Context())
 	stop := context.AfterFunc(s.lifetime, cancel)
 	return ctx, func() {
 		stop()
 		cancel()
-		s.mu.Lock()
-		defer s.mu.Unlock()
-		s.count--
+		s.dismiss(caller)
 	}, nil
+}
+
+func (s *streams) admit(caller string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	switch {
+	case s.count >= maxStreams:
+		return domain.E(domain.Exhausted, "%d calls wait for events already", maxStreams)
+	case s.own[caller] >= maxOwnStreams:
+		return domain.E(domain.Exhausted, "%d calls of yours wait for events already", maxOwnStreams)
+	}
+	s.count++
+	s.own[caller]++
+	return nil
+}
+
+func (s *streams) dismiss(caller string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.count--
+	if s.own[caller]--; s.own[caller] == 0 {
+		delete(s.own, caller)
+	}
 }
 
 // liftReadDeadline is for calls that wait after their request was read: the server

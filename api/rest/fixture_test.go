@@ -96,6 +96,7 @@ func (f *fixture) parts() Config {
 		Tokens: f.people, Administrators: f.people,
 		Messages: f.queue, MessageActor: f.queue, OneHourList: f.hosts, Alerts: f.alerts,
 		Sessions: newSessions(), ReportOnly: new(reportOnly), History: pastDay{},
+		Rates:        NewRateLimiter(time.Now),
 		CursorSecret: []byte("secret"), AuditLog: audit.NewService(f.audited, time.Now), Idempotency: idempotency.NewService(new(memoryClaims), time.Now),
 		Challenges:   newMemoryChallenges(f.t),
 		Destinations: newDestinations(), TLSReports: f.reports,

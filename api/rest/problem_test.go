@@ -208,7 +208,7 @@ func TestNoCORS(t *testing.T) {
 
 func TestRateLimit(t *testing.T) {
 	now := time.Date(2026, 11, 25, 8, 0, 0, 0, time.UTC)
-	limiter := newRateLimiter(func() time.Time { return now })
+	limiter := NewRateLimiter(func() time.Time { return now })
 	one, other := account.Principal{Name: "one"}, account.Principal{Name: "other"}
 	header := http.Header{}
 	for i := range requestBurst {
@@ -232,7 +232,7 @@ func TestRateLimit(t *testing.T) {
 }
 
 func TestRateLimiterForgets(t *testing.T) {
-	limiter := newRateLimiter(time.Now)
+	limiter := NewRateLimiter(time.Now)
 	for i := range maxCallers + 10 {
 		_ = limiter.take(http.Header{}, account.Principal{Name: fmt.Sprint(i)})
 	}

@@ -80,6 +80,8 @@ type Config struct {
 	History     whatif.History
 	AuditLog    AuditLog
 	Idempotency Idempotency
+	// Rates are shared with the other interfaces.
+	Rates *RateLimiter
 	// CursorSecret signs cursors of lists; cursors live as long as it does.
 	CursorSecret []byte
 	// Listeners returns how the listeners are doing, sorted by name.
@@ -188,7 +190,7 @@ type API struct {
 	bulkTurns chan struct{} // one for each table that is being written
 
 	measure    func(operation string, status int, took time.Duration)
-	rates      *rateLimiter
+	rates      *RateLimiter
 	deprecated map[string]deprecation // by operationId
 	readers    map[string]operation   // that show what is at a path, by path
 	echo       *echo.Echo
@@ -215,7 +217,7 @@ func New(c Config) *API {
 		mtastsPolicies: c.MTASTSPolicies, publisher: c.Publisher,
 		jobs:   c.Jobs,
 		events: c.Events, streams: newStreams(), dispatcher: c.Webhooks,
-		measure: c.Measure, rates: newRateLimiter(c.Now), echo: echo.New(), deprecated: deprecations(),
+		measure: c.Measure, rates: c.Rates, echo: echo.New(), deprecated: deprecations(),
 	}
 	a.bulkTurns = make(chan struct{}, maxBulkWrites)
 	a.makeResources()

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"time"
 
 	"postern/domain"
 )
@@ -19,6 +20,7 @@ const (
 	typeArray   paramType = "array"
 	typeStrings paramType = "array of strings"
 	typeBase64  paramType = "base64"
+	typeTime    paramType = "dateTime.iso8601"
 )
 
 // wire returns the type as introspection names it.
@@ -40,7 +42,7 @@ type param struct {
 
 // args are the arguments of a call, bound to the parameters of its method: every
 // required one is there, and each has the Go type of its parameter: string,
-// int64, bool, []byte, []any or []string.
+// int64, bool, []byte, time.Time, []any or []string.
 type args map[string]any
 
 // arg returns an argument, the zero value where an optional one was left out.
@@ -129,6 +131,8 @@ func (p param) convert(value any, faults *domain.Faults) any {
 		_, ok = value.(bool)
 	case typeBase64:
 		_, ok = value.([]byte)
+	case typeTime:
+		_, ok = value.(time.Time)
 	case typeArray:
 		_, ok = value.([]any)
 	case typeStrings:

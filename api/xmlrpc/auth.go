@@ -21,6 +21,13 @@ type Authenticator interface {
 	Current(ctx context.Context, p account.Principal) (account.Principal, error)
 }
 
+// Rates bound how often a principal calls, whichever interface it uses: each call
+// of a multicall counts.
+type Rates interface {
+	// Allow counts a call, or fails with [domain.Exhausted].
+	Allow(p account.Principal) error
+}
+
 // caller is who stands behind one HTTP request.
 type caller struct {
 	remote netip.Addr // invalid where the connection has no IP address

@@ -47,6 +47,8 @@ type certificateMethods struct {
 	writer CertificateWriter
 	forcer CertificateForcer
 	files  CertificateFiles
+
+	schedule CertificateSchedule
 }
 
 // Parameters that several methods have.
@@ -65,7 +67,7 @@ var (
 )
 
 func (c certificateMethods) table() []method {
-	return slices.Concat(c.readingMethods(), c.writingMethods(), c.fileMethods())
+	return slices.Concat(c.readingMethods(), c.writingMethods(), c.scheduleMethods(), c.fileMethods())
 }
 
 func (c certificateMethods) readingMethods() []method {
@@ -136,12 +138,9 @@ func (c certificateMethods) writingMethods() []method {
 			name:   "certificate.activate",
 			help:   "Makes a certificate the active one for the next handshake. Returns id, state, revision (the number of the activation) and applied: whether handshakes use it already.",
 			result: "struct",
-			params: []param{
-				idParam, ifMatchParam,
-				{name: "force", typ: typeBoolean, optional: true, help: "Activate although published TLSA records do not match."},
-			},
-			role: account.RoleCertificateManager,
-			call: c.activate,
+			params: []param{idParam, ifMatchParam, forceParam},
+			role:   account.RoleCertificateManager,
+			call:   c.activate,
 		},
 		{
 			name:   "certificate.delete",
@@ -203,6 +202,11 @@ func (c certificateMethods) activate(ctx context.Context, in invocation) (any, e
 		activate = c.forcer.ForceActivate
 	}
 	entry, err := activate(ctx, in.principal.Name, arg[string](in.args, "id"), arg[string](in.args, "if_match"))
+	return c.inForce(ctx, entry, err)
+}
+
+// inForce answers an activation when handshakes use it.
+func (c certificateMethods) inForce(ctx context.Context, entry certificate.Certificate, err error) (any, error) {
 	if err != nil {
 		return nil, err
 	}

@@ -70,6 +70,7 @@ type fixture struct {
 	certificates  *testCertificates
 	configuration *testConfiguration
 	reporter      *testReporter
+	rates         testRates
 	clock         *testClock
 	audited       *audittest.Store
 	logged        *bytes.Buffer // only for tests with one request at a time
@@ -95,7 +96,10 @@ func newFixture(t *testing.T) *fixture {
 		CertificateForcer: f.certificates,
 		CertificateFiles:  f.certificates,
 		AuditLog:          audit.NewService(f.audited, f.clock.now),
-		Reporter:          f.reporter,
+
+		CertificateSchedule: f.certificates,
+		Rates:               &f.rates,
+		Reporter:            f.reporter,
 	}, slog.New(slog.NewJSONHandler(f.logged, nil)), f.clock.now)
 	return f
 }

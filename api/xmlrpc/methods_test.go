@@ -307,14 +307,14 @@ func TestActivateWaitIsBounded(t *testing.T) {
 
 func TestTLSSettings(t *testing.T) {
 	f := newFixture(t)
-	want := map[string]any{"enabled": false, "send_starttls": false, "retry_without_tls": false, "min_version": "1.2", "etag": "etag1"}
+	want := map[string]any{"enabled": false, "send_starttls": false, "retry_without_tls": false, "min_version": "1.2", "write_digital_id": false, "etag": "etag1"}
 	if diff := cmp.Diff(want, f.mustCall(t, asViewer, "tls.get_settings")); diff != "" {
 		t.Errorf("get (-want +got):\n%s", diff)
 	}
 	f.configuration.warnings = domain.Faults{{Pointer: "/enabled", Message: "the certificate is for demonstration"}}
 	got := f.mustCall(t, asAdmin, "tls.set_settings", map[string]any{"enabled": true, "send_starttls": true, "if_match": "etag1"})
 	want = map[string]any{
-		"enabled": true, "send_starttls": true, "retry_without_tls": false, "min_version": "1.2", "etag": "etag2",
+		"enabled": true, "send_starttls": true, "retry_without_tls": false, "min_version": "1.2", "write_digital_id": false, "etag": "etag2",
 		"revision": int64(2), "applied": true, "warnings": []any{"/enabled: the certificate is for demonstration"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
@@ -325,6 +325,10 @@ func TestTLSSettings(t *testing.T) {
 	settings := policy.TLSSettings{Enabled: true, RetryWithoutTLS: true, MinVersion: 0x0304}
 	if diff := cmp.Diff(settings, f.configuration.settings); diff != "" {
 		t.Errorf("settings (-want +got):\n%s", diff)
+	}
+	f.mustCall(t, asAdmin, "tls.set_settings", map[string]any{"write_digital_id": true}) // B47
+	if got := f.mustCall(t, asViewer, "tls.get_settings").(map[string]any); got["write_digital_id"] != true || got["min_version"] != "1.3" {
+		t.Errorf("%v", got)
 	}
 	if c := f.configuration.changes[1]; c.Author != "admin" || c.Edits[0].IfMatch != "etag2" {
 		t.Errorf("change %+v", c)

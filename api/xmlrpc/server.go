@@ -22,6 +22,7 @@ type Server struct {
 	sessions      *sessions
 	methods       map[string]*method
 	auditLog      AuditLog
+	rates         Rates
 	logger        *slog.Logger
 	now           func() time.Time
 }
@@ -37,10 +38,14 @@ type Services struct {
 	CertificateWriter CertificateWriter
 	CertificateForcer CertificateForcer
 	CertificateFiles  CertificateFiles
-	AuditLog          AuditLog
-	Challenges        Challenges
-	Orders            acme.Orders
-	Reporter          Reporter
+	// CertificateSchedule is the same certificates, at other times.
+	CertificateSchedule CertificateSchedule
+	AuditLog            AuditLog
+	// Rates are shared with the other interfaces.
+	Rates      Rates
+	Challenges Challenges
+	Orders     acme.Orders
+	Reporter   Reporter
 }
 
 // NewServer returns a server on the services. It is to be mounted at /RPC2 and
@@ -50,6 +55,7 @@ func NewServer(services Services, logger *slog.Logger, now func() time.Time) *Se
 		authenticator: services.Authenticator,
 		sessions:      newSessions(now),
 		auditLog:      services.AuditLog,
+		rates:         services.Rates,
 		logger:        logger,
 		now:           now,
 	}
@@ -57,7 +63,10 @@ func NewServer(services Services, logger *slog.Logger, now func() time.Time) *Se
 		s.systemMethods(),
 		s.sessionMethods(),
 		gatewayMethods{services.Version, services.Configuration}.table(),
-		certificateMethods{services.CertificateReader, services.CertificateWriter, services.CertificateForcer, services.CertificateFiles}.table(),
+		certificateMethods{
+			reader: services.CertificateReader, writer: services.CertificateWriter, forcer: services.CertificateForcer,
+			files: services.CertificateFiles, schedule: services.CertificateSchedule,
+		}.table(),
 		tlsMethods{services.Configuration}.table(),
 		acmeMethods{services.Challenges, services.Orders}.table(),
 		alertMethods{services.Reporter}.table(),
@@ -140,8 +149,8 @@ func (s *Server) perform(ctx context.Context, c *caller, call methodCall) (any, 
 	return result, err
 }
 
-// dispatch finds the method, then asks whether the caller may, then whether the
-// arguments fit, and calls it. The principal is for the log.
+// dispatch finds the method, then asks whether the caller may, and at this rate,
+// then whether the arguments fit, and calls it. The principal is for the log.
 func (s *Server) dispatch(ctx context.Context, c *caller, call methodCall) (p account.Principal, result any, err error) {
 	m, ok := s.methods[call.name]
 	if !ok {
@@ -154,6 +163,9 @@ func (s *Server) dispatch(ctx context.Context, c *caller, call methodCall) (p ac
 	if !m.public() {
 		if p, err = s.authorize(ctx, c, m, session); err != nil {
 			s.auditRefusal(ctx, c, m, p, err)
+			return p, nil, err
+		}
+		if err = s.rates.Allow(p); err != nil {
 			return p, nil, err
 		}
 	}

@@ -39,6 +39,9 @@ func (s *Server) login(ctx context.Context, in invocation) (any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := s.rates.Allow(p); err != nil {
+		return nil, err
+	}
 	in.principal = p
 	return s.recorded(ctx, "session.login", in, func(context.Context, invocation) (any, error) {
 		return s.sessions.open(p)

@@ -20,6 +20,7 @@ func TestIntrospection(t *testing.T) {
 		"certificate.list", "certificate.get", "certificate.active", "certificate.create_self_signed",
 		"certificate.import_pem", "certificate.activate", "certificate.delete",
 		"certificate.create_csr", "certificate.install_signed", "certificate.import_pkcs12",
+		"certificate.stage", "certificate.unstage", "certificate.revert",
 		"tls.get_settings", "tls.set_settings", "alert.send",
 	} {
 		if !slices.Contains(names, want) {
@@ -29,7 +30,7 @@ func TestIntrospection(t *testing.T) {
 	for _, name := range names {
 		for _, signature := range f.mustCall(t, "", "system.methodSignature", name).([]any) {
 			for _, typ := range signature.([]any) {
-				if !slices.Contains([]any{"int", "boolean", "string", "base64", "array", "struct"}, typ) {
+				if !slices.Contains([]any{"int", "boolean", "string", "base64", "dateTime.iso8601", "array", "struct"}, typ) {
 					t.Errorf("%s: type %v", name, typ)
 				}
 			}

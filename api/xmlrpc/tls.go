@@ -16,7 +16,7 @@ func (t tlsMethods) table() []method {
 	return []method{
 		{
 			name:   "tls.get_settings",
-			help:   "Returns the master switches of TLS: enabled, send_starttls, retry_without_tls, min_version; and etag.",
+			help:   "Returns the master switches of TLS: enabled, send_starttls, retry_without_tls, min_version, write_digital_id; and etag.",
 			result: "struct",
 			role:   account.RoleViewer,
 			call:   t.getSettings,
@@ -31,6 +31,7 @@ func (t tlsMethods) table() []method {
 				{name: "retry_without_tls", typ: typeBoolean, optional: true, help: "After a failed handshake, send to that host without TLS for up to an hour, where no policy forbids it."},
 				{name: "min_version", typ: typeString, optional: true, help: "Lowest version of TLS: 1.0, 1.1, 1.2 or 1.3."},
 				{name: "if_match", typ: typeString, optional: true, help: "The etag that the settings must still have."},
+				{name: "write_digital_id", typ: typeBoolean, optional: true, help: "Write the active certificate to the digital ID files."},
 			},
 			role: account.RoleAdmin,
 			call: t.setSettings,
@@ -92,6 +93,7 @@ func change(s *policy.TLSSettings, a args) error {
 	assign(&s.Enabled, a, "enabled")
 	assign(&s.SendSTARTTLS, a, "send_starttls")
 	assign(&s.RetryWithoutTLS, a, "retry_without_tls")
+	assign(&s.WriteDigitalID, a, "write_digital_id") // B47
 	version, ok := a["min_version"].(string)
 	if !ok {
 		return nil
@@ -108,6 +110,7 @@ func settingsStruct(s policy.TLSSettings, etag string) map[string]any {
 		"send_starttls":     s.SendSTARTTLS,
 		"retry_without_tls": s.RetryWithoutTLS,
 		"min_version":       s.MinVersion.String(),
+		"write_digital_id":  s.WriteDigitalID,
 		"etag":              etag,
 	}
 }

@@ -89,6 +89,7 @@ type App struct {
 	fetcher      *mtasts.Fetcher
 	publisher    *publish.Publisher
 	statistics   *tlsreport.Recorder
+	reportDays   *tlsreport.Days
 	sessions     *session.Recorder
 	reportOnly   *reportonly.Counter
 	deliverer    *outbound.Deliverer
@@ -208,6 +209,7 @@ func (a *App) makeOutbound(ctx context.Context) error {
 	}
 	stored := a.database.Queue()
 	a.statistics = tlsreport.NewRecorder(stored, time.Now)
+	a.reportDays = tlsreport.NewDays(stored, time.Now)
 	a.makeReportOnly()
 	if err := a.makeAlerts(ctx); err != nil {
 		return err
@@ -225,6 +227,7 @@ func (a *App) makeOutbound(ctx context.Context) error {
 		OneHour:           a.oneHour,
 		Observer:          outbound.NewMetrics(a.registry, outgoing{a.statistics, a.alerts.partners}),
 		Reports:           a.reportOnly,
+		ReportSessions:    a.reportDays,
 		Logger:            a.logger,
 		Now:               time.Now,
 		Timeouts:          outbound.DefaultTimeouts(),
@@ -294,9 +297,10 @@ func (a *App) makeManagement(context.Context) error {
 	if err != nil {
 		return domain.Wrap(err, "derive the secret of cursors")
 	}
+	rates := rest.NewRateLimiter(time.Now) // shared: whoever may call has one rate, whichever way
 	api := rest.New(rest.Config{
 		Log: a.logger, Now: time.Now, Version: version(),
-		AuditLog: a.audit, Idempotency: a.repeats, CursorSecret: cursorSecret, Authenticator: a.gate,
+		AuditLog: a.audit, Rates: rates, Idempotency: a.repeats, CursorSecret: cursorSecret, Authenticator: a.gate,
 		Configuration: a.config, Revisions: a.config, Snapshot: a.config.Snapshot,
 		Changes: a.drafts, ChangeCommits: a.drafts, Preview: a.config.Preview,
 		Certificates: a.certificates, CertificateWriter: a.certificates, CertificateFiles: a.certificates,
@@ -314,10 +318,11 @@ func (a *App) makeManagement(context.Context) error {
 		Jobs: a.jobs, Events: a.events, Webhooks: a.webhooks,
 	})
 	calls := xmlrpc.NewServer(xmlrpc.Services{
-		AuditLog: a.audit, Version: version(), Authenticator: a.gate,
+		AuditLog: a.audit, Rates: rates, Version: version(), Authenticator: a.gate,
 		Configuration:     a.config,
 		CertificateReader: a.certificates, CertificateWriter: a.certificates, CertificateForcer: a.certificates, CertificateFiles: a.certificates,
-		Challenges: a.web.challenges, Orders: a.acme,
+		CertificateSchedule: a.certificates,
+		Challenges:          a.web.challenges, Orders: a.acme,
 		Reporter: a.alerts.service,
 	}, a.logger, time.Now)
 	a.registerMetrics()
@@ -375,6 +380,7 @@ func (a *App) Start(ctx context.Context) {
 	a.background.run(a.policies.Run)
 	a.background.run(a.keepStatistics)
 	a.background.run(a.followConfirmations)
+	a.background.run(a.forgetDrafts)
 	a.onStop(a.background.stop)
 	queueEnd := make(chan struct{})
 	runQueue, stopQueue := context.WithCancel(context.WithoutCancel(ctx))

@@ -10,7 +10,7 @@ import (
 // makeDigitalID makes what follows the digital ID files (B47).
 func (a *App) makeDigitalID() {
 	a.digitalID = digitalid.New(digitalid.Config{
-		DataDir: a.options.DataDir, Certificates: a.certificates, Bus: a.bus, Log: a.logger, Now: time.Now,
+		DataDir: a.options.DataDir, Certificates: a.certificates, Bus: a.bus, Events: a.events, Log: a.logger, Now: time.Now,
 		Write: func() bool { return a.config.Snapshot().Settings.TLS.WriteDigitalID },
 	})
 }

@@ -25,6 +25,17 @@ func (a *App) makeDrafts(ctx context.Context) error {
 	return nil
 }
 
+// draftPruning is how often drafts that are over are looked at.
+const draftPruning = time.Hour
+
+// forgetDrafts removes drafts that were committed or discarded when history of their
+// time is forgotten too (B68, B69).
+func (a *App) forgetDrafts(ctx context.Context) {
+	a.every(ctx, draftPruning, "forget ended drafts", func(ctx context.Context) error {
+		return a.database.Configuration().PruneDrafts(ctx, time.Now().Add(-a.history()))
+	})
+}
+
 // followConfirmations takes back revisions that are not confirmed in time.
 func (a *App) followConfirmations(ctx context.Context) {
 	a.config.FollowConfirmations(ctx, a.reportRevert)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -42,7 +43,7 @@ func (a *App) registerMetrics() {
 		counter("postern_alerts_sent_total", "Notifications that arrived.", func() float64 { return float64(a.alerts.dispatcher.Sent()) }),
 		counter("postern_alerts_failed_total", "Notifications that did not arrive.", func() float64 { return float64(a.alerts.dispatcher.Failed()) }),
 		counter("postern_alerts_dropped_total", "Events dropped because there were too many.", func() float64 { return float64(a.alerts.deliveries.Dropped()) }),
-		gauge("postern_certificate_active_days", "Days left of the active certificate; -1: none is active.", a.activeDays),
+		gauge("postern_certificate_active_days", "Days left of the active certificate; below 0: it has expired; NaN: none is active.", a.activeDays),
 	)
 }
 
@@ -57,12 +58,12 @@ func (a *App) accepting() float64 {
 	return 1
 }
 
-// activeDays returns the days that the active certificate has left; below zero
-// where none is active.
+// activeDays returns the whole days that the active certificate has left, below zero
+// where it has expired; no number where none is active.
 func (a *App) activeDays() float64 {
 	active, err := a.certificates.Active(context.Background())
 	if err != nil {
-		return -1
+		return math.NaN()
 	}
 	return float64(active.DaysLeft(time.Now()))
 }

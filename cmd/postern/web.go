@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"net/http"
+	"os"
 	"path/filepath"
 	"time"
 
@@ -27,6 +28,16 @@ const (
 // webroot is where other ACME clients leave their answers, in the data directory.
 const webroot = "webroot"
 
+// makeWebroot makes the folder where it is not, so that a client which expects the
+// root of a web server finds one (B50). Without it answers still come by the API.
+func (a *App) makeWebroot() string {
+	root := filepath.Join(a.options.DataDir, webroot)
+	if err := os.MkdirAll(filepath.Join(root, ".well-known", "acme-challenge"), 0o750); err != nil {
+		a.logger.Warn("the webroot of other ACME clients cannot be made", "error", err.Error())
+	}
+	return root
+}
+
 // websites are the web endpoints that follow the configuration: everything but the
 // clear side of the management listener (B50).
 type websites struct {
@@ -42,7 +53,7 @@ func (a *App) makeWeb(ctx context.Context) error {
 	challenges, err := acme.NewChallenges(ctx, a.database.Challenges(), time.Now)
 	a.web = websites{
 		endpoints: &web.Endpoints{Log: a.logger}, challenges: challenges, tlsAnswers: new(acme.TLSAnswers), release: func() {},
-		public: wellknown.New(wellknown.Config{Challenges: challenges, Webroot: filepath.Join(a.options.DataDir, webroot), Policy: a.hostedPolicy}),
+		public: wellknown.New(wellknown.Config{Challenges: challenges, Webroot: a.makeWebroot(), Policy: a.hostedPolicy}),
 	}
 	return err
 }

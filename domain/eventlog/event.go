@@ -52,6 +52,9 @@ const (
 	CertificateExported  Type = "certificate.exported"  // with its private key
 	CertificateExpiring  Type = "certificate.expiring"
 
+	DigitalIDLoaded  Type = "digital_id.loaded"  // its certificate is active
+	DigitalIDRefused Type = "digital_id.refused" // what was active before stays
+
 	TLSFailed Type = "tls.failed" // to a destination that requires it
 
 	MTASTSPolicyChanged Type = "mta_sts.policy_changed" // of another domain: it is new, or another
@@ -89,7 +92,7 @@ func Types() []Type {
 		ConfigurationCommitted, ConfigurationApplied, ConfigurationStuck,
 		ConfigurationConfirmed, ConfigurationReverted, DraftOpened, DraftCommitted, DraftDiscarded,
 		CertificateCreated, CertificateActivated, CertificateDeleted, CertificateExpiring,
-		CertificateInstalled, CertificateStaged, CertificateExported,
+		CertificateInstalled, CertificateStaged, CertificateExported, DigitalIDLoaded, DigitalIDRefused,
 		TLSFailed, MTASTSPolicyChanged, MTASTSPolicyFailed, AlertOpened, AlertAcknowledged, AlertResolved,
 		MessageBounced, MessageHeld, MessageReleased, MessageRetried, MessageDeleted,
 		QueueUnhealthy, QueueRecovered, JobFinished, TokenCreated, TokenDeleted,

@@ -23,6 +23,7 @@ import (
 	"postern/domain"
 	"postern/domain/certificate"
 	"postern/domain/event"
+	"postern/domain/eventlog"
 	"postern/smtp/reply"
 )
 
@@ -51,12 +52,18 @@ type Certificates interface {
 	Export(ctx context.Context, author, id string, r certificate.ExportRequest) (certificate.Export, error)
 }
 
+// Events keeps what happened; [eventlog.Log] does.
+type Events interface {
+	Append(e eventlog.Event)
+}
+
 // Config is what a [Watcher] is built on. All fields are required.
 type Config struct {
 	DataDir      string
 	Certificates Certificates
 	Write        func() bool // whether the active certificate is to be written
 	Bus          *event.Bus
+	Events       Events
 	Log          *slog.Logger
 	Now          func() time.Time
 }
@@ -146,9 +153,12 @@ func (w *Watcher) take(ctx context.Context, files certificate.DigitalID) (proble
 	}
 	c, err := w.Certificates.TakeDigitalID(ctx, files)
 	if err == nil {
+		w.Log.InfoContext(ctx, "certificate of the digital ID files is active", "certificate", c.ID)
+		w.Events.Append(eventlog.New(eventlog.DigitalIDLoaded, eventlog.Subject{Kind: "certificate", Key: c.ID}, w.Now(), nil))
 		w.note = note{Contents: w.seen, Activation: c.Activation}
 		err = w.note.save(w.notePath)
-		w.Log.InfoContext(ctx, "certificate of the digital ID files is active", "certificate", c.ID)
+	} else {
+		w.tellRefusal(err)
 	}
 	if err != nil {
 		w.refused, w.retry = w.seen, w.Now().Add(retryInterval)
@@ -156,6 +166,13 @@ func (w *Watcher) take(ctx context.Context, files certificate.DigitalID) (proble
 	}
 	w.refused, w.retry = "", time.Time{}
 	return "", true
+}
+
+// tellRefusal writes an event of files that are refused, once for the same files.
+func (w *Watcher) tellRefusal(err error) {
+	if w.seen != w.refused {
+		w.Events.Append(eventlog.New(eventlog.DigitalIDRefused, eventlog.Subject{}, w.Now(), map[string]any{"problem": detail(err)}))
+	}
 }
 
 // write brings the files to the active certificate, where that is wanted and they

@@ -17,6 +17,7 @@ import (
 	"postern/domain"
 	"postern/domain/certificate"
 	"postern/domain/event"
+	"postern/domain/eventlog"
 )
 
 // double notes which files it was given, and activates them unless it refuses.
@@ -27,6 +28,7 @@ type double struct {
 	active  certificate.Certificate
 	export  string
 	exports int
+	events  []string
 }
 
 func (d *double) TakeDigitalID(_ context.Context, files certificate.DigitalID) (certificate.Certificate, error) {
@@ -78,6 +80,19 @@ const (
 	aChain = "-----BEGIN CERTIFICATE-----\nBBBB\n-----END CERTIFICATE-----\n"
 )
 
+// Append notes an event by its type and data.
+func (d *double) Append(e eventlog.Event) {
+	d.Lock()
+	defer d.Unlock()
+	d.events = append(d.events, fmt.Sprintf("%s %s %s", e.Type, e.Subject.Key, e.Data))
+}
+
+func (d *double) happened() []string {
+	d.Lock()
+	defer d.Unlock()
+	return slices.Clone(d.events)
+}
+
 // bench is a watcher that runs on a folder.
 type bench struct {
 	*Watcher
@@ -91,7 +106,7 @@ func start(t *testing.T, dataDir string, d *double, write bool) *bench {
 	t.Helper()
 	b := &bench{t: t, d: d, bus: &event.Bus{}}
 	b.Watcher = New(Config{
-		DataDir: dataDir, Certificates: d, Write: func() bool { return write }, Bus: b.bus,
+		DataDir: dataDir, Certificates: d, Write: func() bool { return write }, Bus: b.bus, Events: d,
 		Log: slog.New(slog.DiscardHandler), Now: time.Now,
 	})
 	ctx, cancel := context.WithCancel(t.Context())
@@ -243,10 +258,17 @@ func TestRefusedFiles(t *testing.T) {
 		b.wantTaken(1)
 		b.pass(20 * time.Second)
 		b.wantTaken(2)
-		d.change(func() { d.refusal = nil })
+		d.change(func() { d.refusal, d.active.ID = nil, "c1" })
 		put(t, dir, "key.pem", "good")
 		b.pass(3 * time.Second)
 		b.wantTaken(3)
+		want := []string{ // the second refusal of the same files is no news
+			`digital_id.refused  {"problem":"/key.pem: the private key does not belong"}`,
+			"digital_id.loaded c1 {}",
+		}
+		if got := d.happened(); !slices.Equal(got, want) {
+			t.Errorf("events %q", got)
+		}
 		if b.Problem() != "" {
 			t.Errorf("%q", b.Problem())
 		}

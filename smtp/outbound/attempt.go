@@ -261,6 +261,7 @@ func inputsFor(s *config.Snapshot, recipient mailaddr.DomainName, h hop, addr ne
 // its outcome or one fails.
 func (a *attempt) climb(ctx context.Context, to target, t terms) *failure {
 	if f := barredBy(t.decision); f != nil {
+		a.reportSession(to, t, nil, f)
 		a.note(delivery.HostTry{Host: to.hop.String(), Address: to.addr.String(), Level: t.rung.level}, f)
 		return f
 	}
@@ -281,6 +282,7 @@ func (a *attempt) use(ctx context.Context, to target, t terms) *failure {
 		s, f = a.open(ctx, to, t)
 		a.resting.note(to.addr, f)
 		a.observeConnection(to, t, s, f)
+		a.reportSession(to, t, s, f)
 	}
 	if f == nil {
 		pending := len(a.pending())

@@ -69,10 +69,12 @@ type Dependencies struct {
 	OneHour  *OneHourList
 	Observer Observer // nil: nobody is told
 	Reports  Reports  // nil: nobody counts what rules that only report say
-	Logger   *slog.Logger
-	Now      func() time.Time
-	Timeouts Timeouts   // see DefaultTimeouts
-	Pool     PoolLimits // see DefaultPoolLimits
+	// ReportSessions counts for reports to other domains; nil: there are none.
+	ReportSessions ReportSessions
+	Logger         *slog.Logger
+	Now            func() time.Time
+	Timeouts       Timeouts   // see DefaultTimeouts
+	Pool           PoolLimits // see DefaultPoolLimits
 }
 
 // Deliverer hands messages to their next hops. It is safe for concurrent use.
