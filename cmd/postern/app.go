@@ -38,7 +38,9 @@ import (
 	"postern/smtp/digitalid"
 	"postern/smtp/inbound"
 	"postern/smtp/keyring"
+	"postern/smtp/mtasts"
 	"postern/smtp/outbound"
+	"postern/smtp/publish"
 	"postern/smtp/queue"
 	"postern/smtp/scan"
 	"postern/smtp/watch"
@@ -83,11 +85,15 @@ type App struct {
 	trust        *trust
 	resolver     *resolver
 	oneHour      *outbound.OneHourList
+	policies     *mtasts.Cache
+	fetcher      *mtasts.Fetcher
+	publisher    *publish.Publisher
 	statistics   *tlsreport.Recorder
 	reportDays   *tlsreport.Days
 	sessions     *session.Recorder
 	reportOnly   *reportonly.Counter
 	deliverer    *outbound.Deliverer
+	verifier     *outbound.Verifier
 	inspector    *scan.Inspector
 	queue        *queue.Queue
 	alerts       alerts
@@ -164,7 +170,7 @@ func (a *App) makeConfiguration(ctx context.Context) error {
 	checker := certificate.NewChecker(store, keys, time.Now)
 	stored := a.database.Configuration()
 	service, err := config.NewService(ctx, config.Dependencies{
-		Store: stored, History: stored, Certificates: checker, Sockets: engineSockets{a}, Bus: a.bus, Now: time.Now,
+		Store: stored, History: stored, Certificates: checker, Sockets: engineSockets{a}, MailHosts: mailHosts{a}, Bus: a.bus, Now: time.Now,
 	})
 	if err != nil {
 		return err
@@ -198,6 +204,9 @@ func (a *App) makeOutbound(ctx context.Context) error {
 	if a.trust, err = newTrust(a.config.Snapshot()); err != nil {
 		return domain.Wrap(err, "read the root certificates of the system")
 	}
+	if err := a.makePolicies(ctx); err != nil {
+		return err
+	}
 	stored := a.database.Queue()
 	a.statistics = tlsreport.NewRecorder(stored, time.Now)
 	a.reportDays = tlsreport.NewDays(stored, time.Now)
@@ -208,6 +217,7 @@ func (a *App) makeOutbound(ctx context.Context) error {
 	a.deliverer = outbound.New(outbound.Dependencies{
 		Snapshot:          a.config.Snapshot,
 		Resolver:          a.resolver,
+		Policies:          a.policies,
 		DANE:              a.resolver,
 		Dialer:            new(net.Dialer),
 		Trust:             a.trust.current.Load,
@@ -223,6 +233,7 @@ func (a *App) makeOutbound(ctx context.Context) error {
 		Timeouts:          outbound.DefaultTimeouts(),
 		Pool:              outbound.DefaultPoolLimits(),
 	})
+	a.makePublisher()
 	a.queue = queue.New(queue.Dependencies{
 		Store: stored, Archive: stored, Spooler: stored, Transport: a.deliverer, Snapshot: a.config.Snapshot,
 		Logger: a.logger.With("log", "mail"), Now: time.Now, NewID: a.newMessageID, Grace: a.options.Grace / 2,
@@ -300,9 +311,10 @@ func (a *App) makeManagement(context.Context) error {
 		Sessions: a.database.Queue(), ReportOnly: a.reportOnly, History: a.database.Queue(),
 		Secrets: a.secrets, TestCoreProfile: a.inspector.Test,
 		Listeners: a.listenerStatus, ExplainDestination: a.explainDestination, ExplainClient: a.explainClient,
-		ExplainMessage: a.explainMessage, Verify: outbound.NewVerifier(a.deliverer).Verify,
+		ExplainMessage: a.explainMessage, Verify: a.verifier.Verify,
 		Measure: ops.NewRequestMeter(a.registry).Measure, NotReady: a.notReady, Problems: a.digitalIDProblems, Resolver: a.resolver.status, Alerts: a.alerts.service,
 		Challenges: a.web.challenges, ACMEOrders: a.acme, ACMEState: a.database.ACME(),
+		MTASTSPolicies: a.policies, Publisher: a.publisher,
 		Jobs: a.jobs, Events: a.events, Webhooks: a.webhooks,
 	})
 	calls := xmlrpc.NewServer(xmlrpc.Services{
@@ -365,6 +377,7 @@ func (a *App) Start(ctx context.Context) {
 	a.startSessions()
 	a.onStop(a.flushEvents)
 	a.background.run(a.ring.Run)
+	a.background.run(a.policies.Run)
 	a.background.run(a.keepStatistics)
 	a.background.run(a.followConfirmations)
 	a.background.run(a.forgetDrafts)
