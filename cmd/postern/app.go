@@ -242,22 +242,6 @@ func (a *App) makeOutbound(ctx context.Context) error {
 	return nil
 }
 
-// localAddrs returns the addresses of this machine, by which an MX record may
-// point back at us (B33).
-func localAddrs() []netip.Addr {
-	interfaces, err := net.InterfaceAddrs()
-	if err != nil {
-		return nil
-	}
-	var addrs []netip.Addr
-	for _, i := range interfaces {
-		if prefix, err := netip.ParsePrefix(i.String()); err == nil {
-			addrs = append(addrs, prefix.Addr().Unmap())
-		}
-	}
-	return addrs
-}
-
 func (a *App) makeInbound(context.Context) error {
 	a.makeSessions()
 	a.engine = smtp.New(a.config, a.bus, inbound.Dependencies{
