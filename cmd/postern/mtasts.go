@@ -65,6 +65,11 @@ func (m mailHosts) CheckMailHosts(ctx context.Context, h kernel.Hosting) domain.
 	return m.app.publisher.CheckMailHosts(ctx, h)
 }
 
+// CheckPolicyHost is [config.MailHosts.CheckPolicyHost].
+func (m mailHosts) CheckPolicyHost(next *config.Snapshot, name mailaddr.DomainName) domain.Faults {
+	return m.app.publisher.CheckPolicyHost(next, name)
+}
+
 // hostedPolicy is the text of the policy of a domain of ours, as of the newest
 // configuration: the id that dns-records shows is of the same one.
 func (a *App) hostedPolicy(name mailaddr.DomainName) (string, bool) {

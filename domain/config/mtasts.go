@@ -16,6 +16,11 @@ type MailHosts interface {
 	// CheckMailHosts returns what would keep such senders from delivering, with
 	// pointers into the policy.
 	CheckMailHosts(ctx context.Context, h mtasts.Hosting) domain.Faults
+	// CheckPolicyHost returns what would keep them from fetching the policy of a
+	// domain, with pointers into it: under that configuration nobody serves it, or
+	// without a certificate for its name. They are warnings, since certificate and
+	// policy may come in either order.
+	CheckPolicyHost(next *Snapshot, name mailaddr.DomainName) domain.Faults
 }
 
 func compileMTASTSPolicy(b *builder, key string, v Value) {
@@ -59,4 +64,13 @@ func (s *Service) checkMailHosts(ctx context.Context, f *domain.Faults, base *Sn
 		return
 	}
 	f.Merge("", s.hosts.CheckMailHosts(ctx, h))
+}
+
+// warnMTASTSPolicy is what an administrator should look at in a policy.
+func (s *Service) warnMTASTSPolicy(next *Snapshot, h mtasts.Hosting) domain.Faults {
+	warnings := h.Warnings()
+	if s.hosts != nil {
+		warnings.Merge("", s.hosts.CheckPolicyHost(next, h.Domain))
+	}
+	return warnings
 }

@@ -29,6 +29,13 @@ func (h *mailHosts) CheckMailHosts(_ context.Context, p mtasts.Hosting) (f domai
 	return f
 }
 
+func (h *mailHosts) CheckPolicyHost(*config.Snapshot, mailaddr.DomainName) (f domain.Faults) {
+	if !h.healed {
+		f.Add("/domain", "nobody can fetch the policy")
+	}
+	return f
+}
+
 func hosted(mode mtasts.Mode, force bool) config.Edit {
 	return config.Edit{Kind: config.KindMTASTSPolicy, Key: "example.com", Value: mtasts.Hosting{
 		Domain: "example.com", Mode: mode, MX: []mtasts.MXPattern{"mx.example.com"}, MaxAgeSeconds: 604800, Force: force,
@@ -54,7 +61,10 @@ func newHosted(t *testing.T, hosts config.MailHosts) *config.Service {
 func TestEnforceIsLookedAt(t *testing.T) {
 	hosts := new(mailHosts)
 	s := newHosted(t, hosts)
-	configtest.Commit(t, s, hosted(mtasts.ModeTesting, false))
+	testing := configtest.Commit(t, s, hosted(mtasts.ModeTesting, false))
+	if len(testing.Warnings) != 1 || !strings.Contains(testing.Warnings[0].Message, "nobody can fetch the policy") {
+		t.Errorf("warnings %v", testing.Warnings)
+	}
 	if hosts.looks != 0 {
 		t.Error("mode testing needs no look")
 	}
@@ -68,6 +78,9 @@ func TestEnforceIsLookedAt(t *testing.T) {
 	}
 	hosts.healed = true
 	r := configtest.Commit(t, s, hosted(mtasts.ModeEnforce, false))
+	if len(r.Warnings) != 0 {
+		t.Errorf("warnings of what is good: %v", r.Warnings)
+	}
 	configtest.Commit(t, s, hosted(mtasts.ModeEnforce, false))
 	if hosts.looks != 2 {
 		t.Errorf("%d looks", hosts.looks)

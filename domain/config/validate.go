@@ -193,7 +193,7 @@ func (s *Service) validateInPlace(ctx context.Context, next *Snapshot, e Edit, c
 		faults = checkAddresses(next, v)
 		warnings, err = checkCertificate(ctx, certs, &faults, "/certificate_id", v.CertificateID)
 	case mtasts.Hosting:
-		faults, warnings = checkMTASTSPolicy(next, v), v.Warnings()
+		faults, warnings = checkMTASTSPolicy(next, v), s.warnMTASTSPolicy(next, v)
 	case policy.TLSSettings:
 		if v.Enabled {
 			// B1: switching on needs a usable active certificate.

@@ -104,10 +104,19 @@ func (p *Publisher) checkHost(ctx context.Context, c *publication.Check) error {
 		c.Published = append(c.Published, addr.String())
 		c.State = publication.StateGood
 	}
-	if shown, ok := p.Served(p.Snapshot().Settings.PublicWeb.CertificateID, c.Name.String()); err == nil && (!ok || !covers(shown, c.Name)) {
-		c.State, c.Detail = publication.StateDiffers, "no certificate of this gateway covers the name: get one that does, as by an ACME alternative name"
+	if fault := p.uncovered(p.Snapshot(), c.Name); err == nil && fault != "" {
+		c.State, c.Detail = publication.StateDiffers, fault
 	}
 	return err
+}
+
+// uncovered says that the public web listener has no certificate for a host; it is
+// empty where it has.
+func (p *Publisher) uncovered(s *config.Snapshot, host mailaddr.DomainName) string {
+	if shown, ok := p.Served(s.Settings.PublicWeb.CertificateID, host.String()); ok && covers(shown, host) {
+		return ""
+	}
+	return "no certificate of this gateway covers the name: get one that does, as by an ACME alternative name"
 }
 
 // covers reports whether the certificate is for the name, or for all beside it.

@@ -9,6 +9,7 @@
 package publish
 
 import (
+	"cmp"
 	"context"
 	"encoding/hex"
 	"fmt"
@@ -183,22 +184,32 @@ func (p *Publisher) prove(ctx context.Context, name mailaddr.DomainName, listed 
 		}
 	}
 	var proofs []publication.HostProof
-	for _, host := range hosts[:min(len(hosts), maxHosts)] {
-		proof := publication.HostProof{Host: host, Listed: listed.Lists(host)}
-		if err := p.Prover.ProveHost(ctx, host); err != nil {
-			proof.Fault = err.Error()
-		}
-		proofs = append(proofs, proof)
+	for i, host := range hosts {
+		proofs = append(proofs, publication.HostProof{Host: host, Listed: listed.Lists(host), Fault: p.proveHost(ctx, host, i)})
 	}
 	return proofs, nil
+}
+
+// proveHost tests the i-th host; what is wrong is empty where nothing is.
+func (p *Publisher) proveHost(ctx context.Context, host mailaddr.DomainName, i int) string {
+	if i >= maxHosts {
+		return fmt.Sprintf("%s: not tested, since only the first %d hosts are", host, maxHosts)
+	}
+	if err := p.Prover.ProveHost(ctx, host); err != nil {
+		return err.Error()
+	}
+	return ""
 }
 
 // CheckMailHosts is [config.MailHosts.CheckMailHosts].
 func (p *Publisher) CheckMailHosts(ctx context.Context, h mtasts.Hosting) (f domain.Faults) {
 	const advice = "; force publishes the policy all the same"
 	proofs, err := p.prove(ctx, h.Domain, h.Policy())
-	if err != nil {
+	switch {
+	case err != nil:
 		f.Add("/mx", "%s%s", err, advice)
+	case len(proofs) == 0: // only wildcards are listed
+		f.Add("/mx", "the domain has no MX record: there is no host to verify%s", advice)
 	}
 	for _, proof := range proofs {
 		switch {
@@ -209,4 +220,16 @@ func (p *Publisher) CheckMailHosts(ctx context.Context, h mtasts.Hosting) (f dom
 		}
 	}
 	return f
+}
+
+// CheckPolicyHost is [config.MailHosts.CheckPolicyHost].
+func (p *Publisher) CheckPolicyHost(next *config.Snapshot, name mailaddr.DomainName) (warnings domain.Faults) {
+	host, err := mtasts.Host(name)
+	if err != nil {
+		return nil // which is a fault already
+	}
+	if fault := cmp.Or(served(next), p.uncovered(next, host)); fault != "" {
+		warnings.Add("/domain", "nobody can fetch the policy from %s: %s", host, fault)
+	}
+	return warnings
 }

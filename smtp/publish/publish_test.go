@@ -3,6 +3,7 @@ package publish
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
 	"testing"
@@ -205,8 +206,43 @@ func TestMailHosts(t *testing.T) {
 	if faults := p.CheckMailHosts(t.Context(), h); len(faults) != 0 {
 		t.Errorf("good hosts: %v", faults)
 	}
+	o.mx.Hosts = nil
+	h.MX = []mtasts.MXPattern{"*.mx.example.com"}
+	if faults := p.CheckMailHosts(t.Context(), h); len(faults) != 1 || !strings.Contains(faults[0].Message, "no host to verify") {
+		t.Errorf("without a host: %v", faults)
+	}
+	for i := range maxHosts + 1 {
+		o.mx.Hosts = append(o.mx.Hosts, dns.MX{Host: mailaddr.DomainName(fmt.Sprintf("h%d.mx.example.com", i))})
+	}
+	if faults := p.CheckMailHosts(t.Context(), h); len(faults) != 1 || !strings.Contains(faults[0].Message, "h10.mx.example.com: not tested") {
+		t.Errorf("too many hosts: %v", faults)
+	}
 	o.fail = errors.New("SERVFAIL")
 	if faults := p.CheckMailHosts(t.Context(), h); len(faults) != 1 || !strings.Contains(faults[0].Message, "cannot be looked up") {
 		t.Errorf("without DNS: %v", faults)
+	}
+}
+
+// TestPolicyHost is B61: a policy that nobody can fetch is warned of.
+func TestPolicyHost(t *testing.T) {
+	s, _ := configtest.Seeded(t)
+	next := *s.Snapshot()
+	covered := newPublisher(t, new(outside), shown(t, "*.example.com"))
+	warns := func(p *Publisher) string {
+		warnings := p.CheckPolicyHost(&next, "example.com")
+		if len(warnings) == 0 {
+			return ""
+		}
+		return warnings[0].Message
+	}
+	if got := warns(covered); !strings.Contains(got, "mta-sts.example.com: HTTPS of the public web listener is switched off") {
+		t.Errorf("without HTTPS: %q", got)
+	}
+	next.Settings.PublicWeb.HTTPS.Enabled, next.Settings.TLS.Enabled = true, true
+	if got := warns(covered); got != "" {
+		t.Errorf("as it should be: %q", got)
+	}
+	if got := warns(newPublisher(t, new(outside), shown(t, "mail.example.com"))); !strings.Contains(got, "no certificate") {
+		t.Errorf("without a certificate: %q", got)
 	}
 }
