@@ -35,6 +35,8 @@ type DestinationExplanation struct {
 	Route *Route `json:"route,omitempty"`
 	// MX is the answer of DNS; absent where it is not asked.
 	MX *MXEvidence `json:"mx,omitempty"`
+	// MTASTS is what is known of the MTA-STS policy of the domain; absent where it has none, or none is asked for (B60).
+	MTASTS *MTASTSEvidence `json:"mta_sts,omitempty"`
 	// Control is the destination control with inheritance resolved (B21).
 	Control DestinationControl `json:"destination_control" validate:"required"`
 	// TrustAnchors are the names of the trust anchors that count beside the roots of the system (B23).
@@ -283,7 +285,7 @@ func showDestination(d probe.Destination) *DestinationExplanation {
 	shown := &DestinationExplanation{
 		Domain: d.Domain, Revision: d.Revision, TLSSettings: TLSSettings(d.TLS), Control: DestinationControl(d.Control),
 		ControlOrigins: []FieldOrigin{}, MX: showMX(d.MX), LeftOut: d.LeftOut, Outcome: d.Outcome, Candidates: []CandidateExplanation{},
-		TrustAnchors: orEmpty(d.TrustAnchors),
+		TrustAnchors: orEmpty(d.TrustAnchors), MTASTS: showMTASTSEvidence(d.MTASTS),
 	}
 	if d.Route != nil {
 		route := Route(*d.Route)

@@ -14,8 +14,10 @@ import (
 	"postern/domain/config"
 	"postern/domain/delivery"
 	"postern/domain/mailaddr"
+	"postern/domain/mtasts"
 	"postern/domain/policy"
 	"postern/domain/probe"
+	"postern/domain/publication"
 	"postern/domain/whatif"
 )
 
@@ -70,7 +72,10 @@ type Config struct {
 	Events           Events
 	Webhooks         WebhookDispatcher
 	Sessions         Sessions
-	ReportOnly       ReportOnly
+	MTASTSPolicies   mtasts.Cache
+	// Publisher says what hosted domains should publish, and what they do.
+	Publisher  publication.Publisher
+	ReportOnly ReportOnly
 	// History is what drafts are tried on (B72).
 	History     whatif.History
 	AuditLog    AuditLog
@@ -128,6 +133,8 @@ type API struct {
 	destinations        Destinations
 	reports             TLSReports
 	sessions            Sessions
+	mtastsPolicies      mtasts.Cache
+	publisher           publication.Publisher
 	reportOnly          ReportOnly
 	history             whatif.History
 	alerts              Alerts
@@ -177,6 +184,8 @@ type API struct {
 	publicWebSettings    resource[PublicWebSettings]
 	managementSettings   resource[ManagementSettings]
 	acmeSettings         resource[ACMESettings]
+	mtastsSettings       resource[MTASTSSettings]
+	hostedMTASTS         resource[HostedMTASTS]
 
 	bulkTurns chan struct{} // one for each table that is being written
 
@@ -205,6 +214,7 @@ func New(c Config) *API {
 		explainMessage: c.ExplainMessage, verify: c.Verify, notReady: c.NotReady, problems: c.Problems, resolver: c.Resolver,
 		audit: c.AuditLog, idempotency: c.Idempotency, cursorSecret: c.CursorSecret,
 		secrets: c.Secrets, testCore: c.TestCoreProfile,
+		mtastsPolicies: c.MTASTSPolicies, publisher: c.Publisher,
 		jobs:   c.Jobs,
 		events: c.Events, streams: newStreams(), dispatcher: c.Webhooks,
 		measure: c.Measure, rates: c.Rates, echo: echo.New(), deprecated: deprecations(),
@@ -243,6 +253,8 @@ func (a *API) makeResources() {
 	a.publicWebSettings = newPublicWebSettings(a)
 	a.managementSettings = newManagementSettings(a)
 	a.acmeSettings = newACMESettings(a)
+	a.mtastsSettings = newMTASTSSettings(a)
+	a.hostedMTASTS = newHostedMTASTS(a)
 }
 
 // Handler returns the API as a handler for every path that it has; all other

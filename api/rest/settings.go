@@ -84,6 +84,8 @@ type Settings struct {
 	Management ManagementSettings `json:"management" validate:"required"`
 	// ACME says from which authority the gateway gets its certificate by itself.
 	ACME ACMESettings `json:"acme" validate:"required"`
+	// MTASTS says whether the MTA-STS policies of other domains are obeyed.
+	MTASTS MTASTSSettings `json:"mta_sts" validate:"required"`
 }
 
 func newTLSSettings(a *API) resource[TLSSettings] {
@@ -188,7 +190,8 @@ func (a *API) getSettings(c echo.Context) error {
 		RequireTLS: RequireTLSSettings(s.RequireTLS),
 		Inspection: InspectionSettings(s.Inspection),
 		PublicWeb:  showPublicWeb(s.PublicWeb), Management: showManagement(s.Management),
-		ACME: showACMESettings(s.ACME),
+		ACME:   showACMESettings(s.ACME),
+		MTASTS: MTASTSSettings(s.MTASTS),
 	})
 }
 

@@ -154,6 +154,20 @@ func TestACMERenewalFollowsTheAuthority(t *testing.T) {
 	if string(old.RawSubjectPublicKeyInfo) != string(renewed.RawSubjectPublicKeyInfo) {
 		t.Error("the key is another one")
 	}
+	// RFC 9773 §4.1, §5: the key of the authority is 01020304, the serial number 101.
+	if want := []string{"", "AQIDBA.ZQ"}; !slices.Equal(ca.replaces, want) {
+		t.Errorf("the orders replace %q, want %q", ca.replaces, want)
+	}
+}
+
+// An authority that does not take an order as a replacement gets an ordinary one.
+func TestACMEReplacementThatIsRefused(t *testing.T) {
+	g, ca := acmeGateway(t, "http-01")
+	g.order()
+	ca.replaced = true
+	if done := g.order(); done.State != "succeeded" || len(ca.replaces) != 3 || ca.replaces[2] != "" {
+		t.Errorf("order %+v after %q", done, ca.replaces)
+	}
 }
 
 // RFC 8737 §3: without a challenge that waits the handshake fails, and other clients

@@ -51,6 +51,10 @@ type acmeAuthority struct {
 	window  [2]time.Time // advice; zero: none
 	contact string
 	givenUp []string // authorizations that were deactivated
+	// replaces are what orders said to replace; empty: nothing.
+	replaces []string
+	// replaced says that the certificate before has been replaced already.
+	replaced bool
 }
 
 func newACMEAuthority(t *testing.T) *acmeAuthority {
@@ -142,6 +146,10 @@ func (a *acmeAuthority) post(w http.ResponseWriter, path string, payload []byte)
 		if name == "" {
 			a.begin(payload)
 		}
+		if a.replaced && name == "" && a.replaces[len(a.replaces)-1] != "" {
+			a.problem(w, http.StatusConflict, "alreadyReplaced", "there is another one")
+			return
+		}
 		w.Header().Set("Location", a.URL+"/order/1")
 		a.reply(w, map[bool]int{true: 201, false: 200}[name == ""], a.order())
 	case "authorization":
@@ -165,10 +173,12 @@ func (a *acmeAuthority) post(w http.ResponseWriter, path string, payload []byte)
 func (a *acmeAuthority) begin(payload []byte) {
 	var asked struct {
 		Identifiers []struct{ Value string }
+		Replaces    string
 	}
 	if err := json.Unmarshal(payload, &asked); err != nil {
 		a.t.Error(err)
 	}
+	a.replaces = append(a.replaces, asked.Replaces)
 	a.names, a.proven, a.chain = nil, map[string]string{}, nil
 	for _, i := range asked.Identifiers {
 		a.names = append(a.names, i.Value)

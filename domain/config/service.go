@@ -70,6 +70,7 @@ type Dependencies struct {
 	History      History
 	Certificates Certificates
 	Sockets      Sockets
+	MailHosts    MailHosts // nil: nobody looks
 	Bus          *event.Bus
 	Now          func() time.Time
 }
@@ -80,6 +81,7 @@ type Service struct {
 	history History
 	certs   Certificates
 	sockets Sockets
+	hosts   MailHosts
 	bus     *event.Bus
 	now     func() time.Time
 
@@ -94,7 +96,7 @@ type Service struct {
 // newest one.
 func NewService(ctx context.Context, d Dependencies) (*Service, error) {
 	s := &Service{
-		store: d.Store, history: d.History, certs: d.Certificates, sockets: d.Sockets, bus: d.Bus, now: d.Now,
+		store: d.Store, history: d.History, certs: d.Certificates, sockets: d.Sockets, hosts: d.MailHosts, bus: d.Bus, now: d.Now,
 	}
 	if err := s.reload(ctx); err != nil {
 		return nil, domain.Wrap(err, "load the configuration")

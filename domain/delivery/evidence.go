@@ -1,6 +1,10 @@
 package delivery
 
-import "postern/domain/policy"
+import (
+	"time"
+
+	"postern/domain/policy"
+)
 
 // Evidence is what a try showed of a host beyond what was asked of it, so that
 // another requirement can be held against it later (B72). A fact that was not
@@ -44,6 +48,20 @@ type Published struct {
 	MTASTS        string `json:"mta_sts,omitempty"`
 	SecureMX      bool   `json:"secure_mx,omitempty"`
 	TLSRequiredNo bool   `json:"tls_required_no,omitempty"`
+	// MTASTSPolicy is the policy behind MTASTS; nil: the domain has none.
+	MTASTSPolicy *MTASTSEvidence `json:"mta_sts_policy,omitempty"`
+}
+
+// MTASTSEvidence is the policy of the recipient domain that was in force, and why a
+// newer one was not known (B60).
+type MTASTSEvidence struct {
+	Mode      string    `json:"mode,omitempty"` // empty: no policy was in force
+	ID        string    `json:"id,omitempty"`
+	FetchedAt time.Time `json:"fetched_at,omitzero"`
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
+	Pinned    bool      `json:"pinned,omitempty"`
+	Problem   string    `json:"problem,omitempty"` // as sts-policy-fetch-error
+	Detail    string    `json:"detail,omitempty"`
 }
 
 // PublishedIn takes from the inputs of a decision what no configuration says;
@@ -72,7 +90,7 @@ func (p *Published) Fill(in *policy.OutboundInputs) {
 			in.DANE = state
 		}
 	}
-	for state := policy.MTASTSNone; state <= policy.MTASTSUnlisted; state++ {
+	for state := policy.MTASTSNone; state <= policy.MTASTSUnknown; state++ {
 		if state.String() == p.MTASTS {
 			in.MTASTS = state
 		}

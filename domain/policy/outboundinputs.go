@@ -12,9 +12,10 @@ const (
 	MTASTSTesting                     // mode testing: never decides
 	MTASTSEnforce                     // mode enforce, the host is listed
 	MTASTSUnlisted                    // mode enforce, the host is not listed
+	MTASTSUnknown                     // it could not be found out: this domain must wait
 )
 
-var mtaSTSStateNames = [...]string{"none", "testing", "enforce", "unlisted"}
+var mtaSTSStateNames = [...]string{"none", "testing", "enforce", "unlisted", "unknown"}
 
 // String returns the state's name.
 func (s MTASTSState) String() string { return nameOf(mtaSTSStateNames[:], s) }

@@ -109,6 +109,8 @@ func refusal(in OutboundInputs, d Decision) *Refusal {
 	// requirement that failed.
 	case remote && in.DANE == DANEFailed:
 		return &Refusal{Rule: "dane", Code: "4.7.5", Detail: explained("the DNSSEC look-up for the host failed", in.DANEDetail)}
+	case remote && in.MTASTS == MTASTSUnknown && !in.daneDecides():
+		return &Refusal{Rule: "mta_sts", Code: "4.4.3", Detail: "whether the domain has an MTA-STS policy could not be found out"}
 	case in.RequireTLS && !in.vouchedFor():
 		return &Refusal{Rule: "requiretls", Code: "5.7.10", Detail: "neither MTA-STS nor DNSSEC vouches for the MX host"}
 	case remote && in.Control.DANE == DANEMandatory && in.DANE != DANEUsable:

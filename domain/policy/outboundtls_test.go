@@ -57,7 +57,7 @@ func TestRemoteMatrix(t *testing.T) {
 	}
 	for level := TLSNone; level <= TLSRequiredVerifyHosted; level++ {
 		for dane := DANEUnknown; dane <= DANEFailed; dane++ {
-			for sts := MTASTSNone; sts <= MTASTSUnlisted; sts++ {
+			for sts := MTASTSNone; sts <= MTASTSUnknown; sts++ {
 				for _, lift := range []string{"-", "control", "exemption", "header", "route"} {
 					in := inputs(t, "example.com", level)
 					in.DANE, in.MTASTS = dane, sts
@@ -140,7 +140,7 @@ func TestRequireTLSMatrix(t *testing.T) {
 		for _, level := range []TLSLevel{TLSNone, TLSPreferred, TLSRequiredVerify} {
 			for _, secure := range []bool{true, false} {
 				for _, dane := range []DANEState{DANEAbsent, DANEUsable, DANEFailed} {
-					for _, sts := range []MTASTSState{MTASTSNone, MTASTSTesting, MTASTSEnforce, MTASTSUnlisted} {
+					for _, sts := range []MTASTSState{MTASTSNone, MTASTSTesting, MTASTSEnforce, MTASTSUnlisted, MTASTSUnknown} {
 						for _, override := range []bool{false, true} {
 							for _, no := range []bool{false, true} {
 								in := inputs(t, "example.com", level)

@@ -141,4 +141,6 @@ type Settings struct {
 	Management ManagementSettings
 
 	ACME ACMESettings
+
+	MTASTS MTASTSSettings
 }

@@ -6,6 +6,7 @@ package probe
 
 import (
 	"postern/domain/delivery"
+	"postern/domain/mtasts"
 	"postern/domain/policy"
 )
 
@@ -19,6 +20,9 @@ type Destination struct {
 	Route *policy.Route
 	// MX is what DNS says; nil where it is not asked.
 	MX *MX
+	// MTASTS is what is known of the domain's MTA-STS policy; nil where it has none, or
+	// none is asked for (B60).
+	MTASTS *mtasts.Finding
 	// Control is the destination control with inheritance resolved (B21), and
 	// Origins say which entry each of its fields comes from.
 	Control    policy.DestinationControl

@@ -196,6 +196,7 @@ equals "days of the profile" 5 "$(served_days)"
 key=$(served_key)
 equals "another order" succeeded "$(order)"
 equals "the key is used again" "$key" "$(served_key)"
+check "the order says what it replaces" told 'it replaces the certificate before'
 
 settings '{"enabled":true}'
 succeeds "a renewal by the authority's advice" renews_by_advice

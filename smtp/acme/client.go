@@ -58,6 +58,8 @@ type Request struct {
 	Settings  policy.ACMESettings
 	Names     []string
 	Key       crypto.Signer
+	// Replaces is the certificate that is renewed (RFC 9773 §5); nil: none.
+	Replaces *x509.Certificate
 }
 
 // tell takes a line of the transcript, in words for an administrator.
@@ -72,11 +74,7 @@ func (c *Client) Issue(ctx context.Context, r Request, tell tell) ([][]byte, err
 	if err != nil {
 		return nil, err
 	}
-	var options []acme.OrderOption
-	if r.Settings.Profile != "" {
-		options = append(options, acme.WithOrderIssuanceProfile(acme.ProfileName(r.Settings.Profile)))
-	}
-	order, err := authority.AuthorizeOrder(ctx, acme.DomainIDs(r.Names...), options...)
+	order, err := c.order(ctx, http, authority, r, tell)
 	if err != nil {
 		return nil, problem(err, "the order was refused")
 	}

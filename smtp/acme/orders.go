@@ -3,6 +3,7 @@ package acme
 import (
 	"context"
 	"crypto"
+	"crypto/x509"
 	"encoding/pem"
 	"errors"
 	"log/slog"
@@ -125,11 +126,11 @@ func (o *Orders) obtain(ctx context.Context, author string, s policy.ACMESetting
 		return known, err
 	}
 	directory := s.DirectoryURL
-	chain, err := o.issue(ctx, Request{directory, s, names, key}, tell)
+	chain, err := o.issue(ctx, Request{directory, s, names, key, o.replaced(ctx, directory, known)}, tell)
 	if err != nil && s.FallbackDirectoryURL != "" && ctx.Err() == nil {
 		tell("%s. The second directory is asked.", words(err))
 		directory = s.FallbackDirectoryURL
-		chain, err = o.issue(ctx, Request{directory, s, names, key}, tell)
+		chain, err = o.issue(ctx, Request{directory, s, names, key, o.replaced(ctx, directory, known)}, tell)
 	}
 	if err != nil {
 		return known, err
@@ -141,6 +142,23 @@ func (o *Orders) obtain(ctx context.Context, author string, s policy.ACMESetting
 	tell("Certificate %s is active.", c.ID)
 	renewAt := kernel.LifetimeWindow(c.NotBefore, c.NotAfter).Pick(rand.Float64())
 	return kernel.Renewal{CertificateID: c.ID, Directory: directory, Names: names, RenewAt: renewAt}, nil
+}
+
+// replaced returns the certificate that an order at the directory renews; nil where
+// there is none that the directory issued. One that was deleted is not missed.
+func (o *Orders) replaced(ctx context.Context, directory string, known kernel.Renewal) *x509.Certificate {
+	if known.CertificateID == "" || known.Directory != directory {
+		return nil
+	}
+	c, err := o.Certificates.Get(ctx, known.CertificateID)
+	if err != nil {
+		return nil
+	}
+	leaf, err := c.Leaf()
+	if err != nil || len(leaf.AuthorityKeyId) == 0 {
+		return nil
+	}
+	return leaf
 }
 
 func (o *Orders) issue(ctx context.Context, r Request, tell tell) ([][]byte, error) {

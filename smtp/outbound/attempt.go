@@ -9,6 +9,7 @@ import (
 	"postern/domain/config"
 	"postern/domain/delivery"
 	"postern/domain/mailaddr"
+	"postern/domain/mtasts"
 	"postern/domain/policy"
 )
 
@@ -23,7 +24,9 @@ type attempt struct {
 	requireTLS bool // the recipients are flagged (B55)
 	bounce     bool // the message has the null reverse-path; what is rehearsed has none at all
 	recipients []*addressee
-	record     delivery.Attempt
+	// sts is what the recipient domain demands by MTA-STS.
+	sts    mtasts.Finding
+	record delivery.Attempt
 	// worst is the candidate whose failure tells most; nil while none failed.
 	worst *finding
 	// postponed is the earliest time at which an address that has reached its
@@ -72,6 +75,7 @@ func (a *attempt) run(ctx context.Context) {
 	if plan.problem != nil {
 		a.worst = &finding{outcome: *plan.problem, stage: plan.problem.Stage, decision: a.record.Decision}
 	}
+	a.askPolicy(ctx, plan.tiers)
 	resting := a.walk(ctx, plan)
 	// B33: addresses that were out of reach a moment ago come last.
 	a.tryEach(ctx, resting)
@@ -205,6 +209,7 @@ func (a *attempt) terms(to target) terms {
 	// of the recipients only.
 	in := inputsFor(a.snapshot, a.to.domain, to.hop, to.addr.Addr(), a.record.At)
 	a.addDANE(&in, to)
+	a.addPolicy(&in, to.hop)
 	in.RequireTLS, in.TLSRequiredNo = a.requireTLS, a.message.TLSRequiredNo // B55, B58
 	decision := policy.Effective(in)
 	if a.to == (destination{}) {
@@ -217,7 +222,7 @@ func (a *attempt) terms(to target) terms {
 		control:  in.Control,
 		revision: a.snapshot.Revision,
 
-		published: delivery.PublishedIn(&in),
+		published: a.published(&in),
 		reported:  reportedBy(in),
 		recipient: a.to,
 		bounce:    a.bounce,

@@ -76,7 +76,7 @@ func (d *Deliverer) explain(ctx context.Context, snapshot *config.Snapshot, m *d
 		e.MX = d.explainMX(ctx, to.domain)
 	}
 	found := a.candidates(ctx)
-	e.Outcome, e.LeftOut = found.end, found.leftOut
+	e.Outcome, e.LeftOut, e.MTASTS = found.end, found.leftOut, a.stsEvidence()
 	for _, c := range found.list {
 		e.Candidates = append(e.Candidates, a.explainCandidate(c))
 	}
@@ -142,6 +142,7 @@ func (a *attempt) candidates(ctx context.Context) (c candidates) {
 	if end != nil {
 		return candidates{end: end}
 	}
+	a.askPolicy(ctx, plan.tiers)
 	var asleep []candidate
 	for i, tier := range plan.tiers {
 		if tier[0].discard { // Every host comes before it, and nothing behind it: see walk.

@@ -139,6 +139,9 @@ func (a *attempt) verify(ctx context.Context, q probe.Question, only [][]hop) pr
 	if only == nil {
 		found = a.candidates(ctx)
 	}
+	if only != nil {
+		a.askPolicy(ctx, only)
+	}
 	for i, tier := range only {
 		list, _ := a.tier(ctx, tier, i+1)
 		found.list = append(found.list, list...)

@@ -78,7 +78,7 @@ func (c *client) hello() error {
 }
 
 func (c *client) command(line string, want int) ([]string, error) {
-	c.out.WriteString(line)
+	_, _ = c.out.WriteString(line) // flush tells
 	if err := c.flush(); err != nil {
 		return nil, err
 	}
@@ -120,7 +120,7 @@ func (c *client) send(recipient string, header, stuffed []byte) error {
 	wants := []int{250, 250, 354}
 	if c.extensions["PIPELINING"] {
 		for _, line := range group {
-			c.out.WriteString(line)
+			_, _ = c.out.WriteString(line) // flush tells
 		}
 		if err := c.flush(); err != nil {
 			return err
@@ -137,8 +137,8 @@ func (c *client) send(recipient string, header, stuffed []byte) error {
 			}
 		}
 	}
-	c.out.Write(header)
-	c.out.Write(stuffed)
+	_, _ = c.out.Write(header) // flush tells
+	_, _ = c.out.Write(stuffed)
 	_, err := c.command(".\r\n", 250)
 	return err
 }

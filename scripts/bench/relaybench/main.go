@@ -32,7 +32,7 @@ func bench(ctx context.Context, args []string) error {
 		return err
 	}
 	if o.postfix && postfixVersion(ctx) == "" {
-		return errors.New("Postfix is not installed: install it, or ask for -postfix=false")
+		return errors.New("the relay Postfix is not installed: install it, or ask for -postfix=false")
 	}
 	s, err := newSuite(ctx, o)
 	if err != nil {

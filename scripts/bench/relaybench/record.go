@@ -95,7 +95,7 @@ func syncRate(dir string) float64 {
 	if err != nil {
 		return 0
 	}
-	defer os.Remove(file.Name())
+	defer func() { _ = os.Remove(file.Name()) }()
 	defer file.Close()
 	page := make([]byte, 4*kib)
 	begun, count := time.Now(), 0

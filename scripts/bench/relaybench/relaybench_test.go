@@ -144,8 +144,10 @@ func TestRecordSaysWhatWasMeasured(t *testing.T) {
 	r := record{Repetitions: 1, Queued: 10, Runs: []measurement{
 		{Relay: nameOfPostern, Scenario: "B", PerCPU: 4100, PeakMiB: 50}, {Relay: nameOfTuned, Scenario: "B", PerCPU: 400},
 	}, Growth: []growth{
-		{What: "drain", Size: 1000, Rate: 1000}, {What: "drain", Size: 100_000, Rate: 500},
-		{What: "controls", Size: 1000, OfSmall: 1}, {What: "controls", Size: 100_000, OfSmall: 0.98},
+		{What: "drain", Size: 1000, Rate: 1000},
+		{What: "drain", Size: 100_000, Rate: 500},
+		{What: "controls", Size: 1000, OfSmall: 1},
+		{What: "controls", Size: 100_000, OfSmall: 0.98},
 	}, Control: &control{CommitsRate: 50}, Crash: &crashes{Kills: 3}}
 	dir := t.TempDir()
 	if err := r.save(dir); err != nil {

@@ -99,7 +99,7 @@ func serve(s *sink, connection net.Conn) {
 	}
 }
 
-func (d *dialogue) say(line string) { d.out.WriteString(line + "\r\n") }
+func (d *dialogue) say(line string) { _, _ = d.out.WriteString(line + "\r\n") }
 
 var errQuit = errors.New("the client has quit")
 
@@ -126,7 +126,7 @@ func (d *dialogue) turn() error {
 		return d.data()
 	case "QUIT":
 		d.say("221 2.0.0 Bye")
-		d.out.Flush() // the client may be gone
+		_ = d.out.Flush() // the client may be gone
 		return errQuit
 	default:
 		d.say("502 5.5.1 Unknown")

@@ -65,8 +65,11 @@ func (s *suite) run(ctx context.Context) error {
 		name string
 		do   func(context.Context) error
 	}{
-		{"growth", s.growControls}, {"growth", s.growQueue}, {"growth", s.growDrain},
-		{"control", s.controlPlane}, {"crash", s.crash},
+		{"growth", s.growControls},
+		{"growth", s.growQueue},
+		{"growth", s.growDrain},
+		{"control", s.controlPlane},
+		{"crash", s.crash},
 	} {
 		if !slices.Contains(s.extras, extra.name) {
 			continue

@@ -1,6 +1,7 @@
 package dnsupdate_test
 
 import (
+	"errors"
 	"net"
 	"slices"
 	"strings"
@@ -102,7 +103,7 @@ func distrust(status error, t *mdns.TSIG) uint16 {
 	switch {
 	case t == nil || t.Hdr.Name != "postern.":
 		return mdns.RcodeBadKey
-	case status == mdns.ErrTime:
+	case errors.Is(status, mdns.ErrTime):
 		return mdns.RcodeBadTime
 	case status != nil:
 		return mdns.RcodeBadSig

@@ -11,7 +11,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"math/big"
 	"net/http"
@@ -19,23 +18,30 @@ import (
 	"golang.org/x/crypto/acme"
 )
 
-// deactivate gives up an authorization (RFC 8555 §7.5.2). The library has a call for
-// it that sends a field of the protocol before RFC 8555 along, which strict
-// authorities refuse; so this one request is signed here.
-func deactivate(ctx context.Context, authority *acme.Client, url string) error {
-	err := errors.New("the authority refuses every nonce")
-	for range maxNonces {
-		var nonce string
-		if nonce, err = freshNonce(ctx, authority); err != nil {
-			return err
-		}
-		var again bool
-		if again, err = post(ctx, authority, url, nonce, `{"status":"deactivated"}`); !again {
-			return err
-		}
+// signed sends one request of the account by ourselves, where the library has no call
+// that fits, and returns the header of the answer. Nonces that are refused are
+// replaced; a refusal of the authority is an [acme.Error].
+func signed(ctx context.Context, authority *acme.Client, url string, payload any, want int) (http.Header, error) {
+	content, err := json.Marshal(payload)
+	if err != nil {
+		return nil, err
 	}
-	return err
+	refused := errors.New("the authority refuses every nonce")
+	for range maxNonces {
+		nonce, err := freshNonce(ctx, authority)
+		if err != nil {
+			return nil, err
+		}
+		header, err := post(ctx, authority, url, nonce, content, want)
+		if e, ok := errors.AsType[*acme.Error](err); !ok || e.ProblemType != badNonce {
+			return header, err
+		}
+		refused = err
+	}
+	return nil, refused
 }
+
+const badNonce = "urn:ietf:params:acme:error:badNonce"
 
 // freshNonce asks for one (RFC 8555 §7.2).
 func freshNonce(ctx context.Context, authority *acme.Client) (string, error) {
@@ -55,23 +61,25 @@ func freshNonce(ctx context.Context, authority *acme.Client) (string, error) {
 	return nonce, nil
 }
 
-// post sends a signed request once. One whose nonce was refused may be sent again.
-func post(ctx context.Context, authority *acme.Client, url, nonce, payload string) (again bool, err error) {
-	body, err := sign(authority, url, nonce, payload)
+// post sends a signed request once.
+func post(ctx context.Context, authority *acme.Client, url, nonce string, content []byte, want int) (http.Header, error) {
+	body, err := sign(authority, url, nonce, content)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	response, err := send(ctx, authority, http.MethodPost, url, body)
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	defer response.Body.Close()
-	if response.StatusCode == http.StatusOK {
-		return false, nil
+	if response.StatusCode == want {
+		return response.Header, nil
 	}
 	var problem struct{ Type, Detail string }
-	_ = json.NewDecoder(io.LimitReader(response.Body, maxDocument)).Decode(&problem)
-	return problem.Type == "urn:ietf:params:acme:error:badNonce", fmt.Errorf("%s %s: %s", response.Status, problem.Type, problem.Detail)
+	_ = json.NewDecoder(io.LimitReader(response.Body, maxDocument)).Decode(&problem) // its status says enough
+	return nil, &acme.Error{
+		StatusCode: response.StatusCode, ProblemType: problem.Type, Detail: problem.Detail, Header: response.Header,
+	}
 }
 
 func send(ctx context.Context, authority *acme.Client, method, url string, body []byte) (*http.Response, error) {
@@ -87,7 +95,7 @@ func send(ctx context.Context, authority *acme.Client, method, url string, body 
 // sign makes the flattened JWS of a request (RFC 8555 §6.2). Keys of accounts are
 // ECDSA P-256 (see [Accounts]), whose signature is two integers of 32 octets (RFC 7518
 // §3.4).
-func sign(authority *acme.Client, url, nonce, payload string) ([]byte, error) {
+func sign(authority *acme.Client, url, nonce string, payload []byte) ([]byte, error) {
 	key, ok := authority.Key.Public().(*ecdsa.PublicKey)
 	if !ok || key.Curve.Params().BitSize != 256 {
 		return nil, errors.New("the key of the account is not ECDSA P-256")
@@ -97,7 +105,7 @@ func sign(authority *acme.Client, url, nonce, payload string) ([]byte, error) {
 		return nil, err
 	}
 	encode := base64.RawURLEncoding.EncodeToString
-	protected, content := encode(header), encode([]byte(payload))
+	protected, content := encode(header), encode(payload)
 	digest := sha256.Sum256([]byte(protected + "." + content))
 	der, err := authority.Key.Sign(rand.Reader, digest[:], crypto.SHA256)
 	if err != nil {
