@@ -13,6 +13,7 @@ import (
 	"github.com/kolo/xmlrpc"
 
 	"postern/domain/acme"
+	"postern/domain/alert"
 	"postern/domain/certificate"
 )
 
@@ -111,6 +112,9 @@ func TestACMEFailureLeavesTheCertificateAndRaisesAnAlert(t *testing.T) {
 		if !strings.Contains(alerts, want) {
 			t.Errorf("alerts say nothing of %q: %s", want, alerts)
 		}
+	}
+	if detail := g.alert("acme_failed:mail.example.com", isState(alert.Open), "the failed order").Detail; !strings.HasPrefix(detail, done.Problem.Detail+"\n\n") {
+		t.Errorf("the alert does not say what the job says, and then the transcript: %q", detail)
 	}
 	ca.refuse = ""
 	if done = g.order(); done.State != "succeeded" {

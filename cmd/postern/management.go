@@ -56,6 +56,7 @@ func (a *App) makeManagement(context.Context) error {
 	mux.Handle("/", api.Handler())
 	mux.Handle("/RPC2", calls)
 	mux.Handle("/xmlrpc", calls)
+	mux.Handle("GET /docs/xmlrpc", calls.Page())
 	ops.Register(mux, ops.Config{Gatherer: a.registry, NotReady: a.notReady})
 	a.management, a.web.management = rest.NewServer(mux, a.logger), mux
 	a.endStreams = api.EndStreams

@@ -77,7 +77,7 @@ func tellContacts(ctx context.Context, r Request, client *acme.Client, known *ac
 		return
 	}
 	if _, err := client.UpdateReg(ctx, &acme.Account{Contact: contacts}); err != nil {
-		tell("%s", problem(err, "the authority does not take the contacts"))
+		tell("%s", words(problem(err, "the authority does not take the contacts")))
 		return
 	}
 	tell("The authority is told of the contacts %s.", strings.Join(r.Settings.Contacts, ", "))

@@ -128,7 +128,7 @@ func (o *Orders) obtain(ctx context.Context, author string, s policy.ACMESetting
 	directory := s.DirectoryURL
 	chain, err := o.issue(ctx, Request{directory, s, names, key, o.replaced(ctx, directory, known)}, tell)
 	if err != nil && s.FallbackDirectoryURL != "" && ctx.Err() == nil {
-		tell("%s. The second directory is asked.", err)
+		tell("%s. The second directory is asked.", words(err))
 		directory = s.FallbackDirectoryURL
 		chain, err = o.issue(ctx, Request{directory, s, names, key, o.replaced(ctx, directory, known)}, tell)
 	}
@@ -228,7 +228,7 @@ func (o *Orders) failed(ctx context.Context, known kernel.Renewal, name, transcr
 	if err := o.State.PutRenewal(ctx, known.Failed(o.Now(), RetryAfter(err), rand.Float64())); err != nil {
 		o.Log.Error("failure of an ACME order not stored", "error", err.Error())
 	}
-	e := alert.Event{Kind: alert.ACMEFailed, About: name, Severity: policy.SeverityCritical, Detail: err.Error() + "\n\n" + transcript}
+	e := alert.Event{Kind: alert.ACMEFailed, About: name, Severity: policy.SeverityCritical, Detail: words(err) + "\n\n" + transcript}
 	if err := o.Alerts.Raise(ctx, e); err != nil {
 		o.Log.Error("alert not stored", "error", err.Error())
 	}

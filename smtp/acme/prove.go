@@ -111,7 +111,7 @@ func (p *prover) ask(c claim) error {
 
 // failed puts what went wrong into the transcript.
 func (p *prover) failed(err error, name string) error {
-	p.tell("%q is not proven: %s", name, err)
+	p.tell("%q is not proven: %s", name, words(err))
 	return err
 }
 

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/crypto/acme"
@@ -95,4 +96,13 @@ func problem(err error, what string) error {
 		text = text[:maxProblem]
 	}
 	return &domain.Error{Kind: domain.Unavailable, Detail: what + ": " + strconv.Quote(text), Err: err}
+}
+
+// words is an error for people, without the cause: that is in the authority's own
+// words, of any length, and what [problem] kept of it is in the detail already.
+func words(err error) string {
+	if e, ok := errors.AsType[*domain.Error](err); ok && e.Err != nil {
+		return strings.TrimSuffix(err.Error(), ": "+e.Err.Error())
+	}
+	return err.Error()
 }
