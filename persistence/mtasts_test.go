@@ -42,7 +42,7 @@ func TestMTASTSPoliciesAreKept(t *testing.T) {
 	if d, err = tryOpen(t, dir); err != nil {
 		t.Fatal(err)
 	}
-	defer d.Close()
+	defer func() { _ = d.Close() }()
 	var loaded []mtasts.Entry
 	load := func(limit int) {
 		loaded = nil

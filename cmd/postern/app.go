@@ -8,7 +8,6 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"net/netip"
 	"time"
 
 	"github.com/google/uuid"
@@ -236,22 +235,6 @@ func (a *App) makeOutbound(ctx context.Context) error {
 		Observers: []queue.Observer{a.alerts.deliveries, watch.NewBounces(a.events), queue.NewMetrics(a.registry)},
 	})
 	return nil
-}
-
-// localAddrs returns the addresses of this machine, by which an MX record may
-// point back at us (B33).
-func localAddrs() []netip.Addr {
-	interfaces, err := net.InterfaceAddrs()
-	if err != nil {
-		return nil
-	}
-	var addrs []netip.Addr
-	for _, i := range interfaces {
-		if prefix, err := netip.ParsePrefix(i.String()); err == nil {
-			addrs = append(addrs, prefix.Addr().Unmap())
-		}
-	}
-	return addrs
 }
 
 func (a *App) makeInbound(context.Context) error {
