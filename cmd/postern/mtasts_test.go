@@ -151,7 +151,10 @@ func TestHostedMTASTSPolicy(t *testing.T) {
 	if r := g.call("GET", policy, ""); r.status != http.StatusNotFound {
 		t.Errorf("before there is one: %d", r.status)
 	}
-	g.must("PUT", policy+"?wait=5s", `{"mode":"testing","mx":["Mail.Example.com"],"max_age_seconds":604800}`)
+	written := g.must("PUT", policy+"?wait=5s", `{"mode":"testing","mx":["Mail.Example.com"],"max_age_seconds":604800}`)
+	if !bytes.Contains(written.body, []byte("nobody can fetch the policy from mta-sts.example.com: no certificate of this gateway covers the name")) {
+		t.Errorf("no warning: %s", written.body)
+	}
 
 	const path = "/.well-known/mta-sts.txt"
 	const text = "version: STSv1\r\nmode: testing\r\nmx: mail.example.com\r\nmax_age: 604800\r\n"
