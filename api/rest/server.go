@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -265,7 +266,7 @@ func (a *API) Handler() http.Handler { return headAsGet(a.echo) }
 // set. The caller serves and shuts it down.
 func NewServer(handler http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler:           handler,
+		Handler:           readOut(handler),
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
@@ -273,6 +274,27 @@ func NewServer(handler http.Handler, log *slog.Logger) *http.Server {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
+}
+
+// Bounds of what is read of a body that nobody wants.
+const (
+	maxUnwanted  = 16 << 20
+	unwantedTime = 5 * time.Second
+)
+
+// readOut reads what a handler has left of a body, within bounds, before the
+// connection is closed: many clients send all before they look for a reply, and
+// would hear of a broken connection instead of a body that is too large.
+func readOut(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body := r.Body
+		next.ServeHTTP(w, r)
+		if body == nil || body == http.NoBody {
+			return
+		}
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(unwantedTime)) // where there is none, that of the server holds
+		_, _ = io.CopyN(io.Discard, body, maxUnwanted)
+	})
 }
 
 // headAsGet lets every GET route answer HEAD (RFC 9110 §9.3.2). The server in

@@ -105,6 +105,9 @@ func (s ACMESettings) validateLists(f *domain.Faults) {
 		f.Add("/alternative_names", "has more than %d names", maxACMENames)
 	}
 	for i, n := range s.AlternativeNames {
+		if slices.Contains(s.AlternativeNames[:i], n) {
+			f.Add(fmt.Sprintf("/alternative_names/%d", i), "%s is listed before", n)
+		}
 		// RFC 8555 §7.1.3, §8.3: a wildcard is proven by dns-01 alone.
 		if n.IsWildcard() && s.Challenge != ACMEDNS01 {
 			f.Add(fmt.Sprintf("/alternative_names/%d", i), "%s can be proven by dns-01 alone: set the challenge to dns-01, or list the names one by one", n)

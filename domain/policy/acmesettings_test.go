@@ -24,6 +24,7 @@ func TestACMESettingsAreValidated(t *testing.T) {
 		"key type":           {func(s *ACMESettings) { s.KeyType = "dsa" }, "/key_type"},
 		"challenge":          {func(s *ACMESettings) { s.Challenge = "tls-sni-01" }, "/challenge"},
 		"wildcard by http":   {func(s *ACMESettings) { s.AlternativeNames = []ACMEName{"mx.example.com", "*.example.com"} }, "/alternative_names/1"},
+		"a name twice":       {func(s *ACMESettings) { s.AlternativeNames = []ACMEName{"mx.example.com", "mx.example.com"} }, "/alternative_names/1"},
 		"dns by update":      {byUpdate(func(*ACMEUpdate) {}), ""},
 		"dns by hook":        {byHook("/usr/local/libexec/dns"), ""},
 		"dns by nothing":     {func(s *ACMESettings) { s.Challenge = ACMEDNS01 }, "/dns_update/server"},
