@@ -33,6 +33,14 @@ func openFile(path string) (file, error) {
 	if err != nil {
 		return file{}, err
 	}
+	// The log is folded into the file four times as seldom as SQLite would: what
+	// was written again in the meantime, as most of a queue is, is copied once.
+	// A log that a burst has made longer than usual is cut back.
+	for _, pragma := range []string{"wal_autocheckpoint = 4000", "journal_size_limit = 67108864"} {
+		if err := writer.Exec("PRAGMA " + pragma).Error; err != nil {
+			return file{}, errors.Join(translate(err), closePool(writer))
+		}
+	}
 	reader, err := openPool(readerDSN(path), readers)
 	if err != nil {
 		return file{}, errors.Join(err, closePool(writer))
@@ -50,6 +58,8 @@ func writerDSN(path string) string {
 		"_busy_timeout": {"5000"},
 		"_journal_mode": {"WAL"},
 		"_synchronous":  {"FULL"},
+		"_auto_vacuum":  {"incremental"}, // of a new file: see [file.giveBack]
+		"_cache_size":   {"-8000"},       // KiB, where they are used: a batch finds its pages
 	})
 }
 

@@ -105,14 +105,6 @@ func (s *batchStatement) exec(ctx context.Context, tx *sql.Tx, values []any) err
 	})
 }
 
-// query is exec for a statement that returns rows.
-func (s *batchStatement) query(ctx context.Context, tx *sql.Tx, values []any, scan func(*sql.Rows) error) error {
-	return s.each(ctx, tx, values, func(stmt *sql.Stmt, part []any) error {
-		rows, err := stmt.QueryContext(ctx, part...)
-		return scanAll(rows, err, scan)
-	})
-}
-
 // scanAll calls scan for each row and closes the rows.
 func scanAll(rows *sql.Rows, err error, scan func(*sql.Rows) error) error {
 	if err != nil {
@@ -129,9 +121,9 @@ func scanAll(rows *sql.Rows, err error, scan func(*sql.Rows) error) error {
 
 // statements are those that run for each message.
 type statements struct {
-	insertMessage, insertBody, insertRecipient     batchStatement
-	insertAttempt, insertDecision, updateRecipient batchStatement
-	finishMessage, deleteBody, tellSender          batchStatement
+	insertMessage, insertBody, insertRecipient batchStatement
+	insertAttempt, insertDecision, tellSender  batchStatement
+	updateRecipient, finishMessage, deleteBody *sql.Stmt
 }
 
 // prepared returns the statements. They are prepared outside any transaction:
@@ -150,10 +142,16 @@ func (q *QueueStore) prepared(ctx context.Context) (*statements, error) {
 	for sqlText, statement := range map[batchSQL]*batchStatement{
 		insertMessageSQL: &s.insertMessage, insertBodySQL: &s.insertBody, insertRecipientSQL: &s.insertRecipient,
 		insertAttemptSQL: &s.insertAttempt, insertDecisionSQL: &s.insertDecision,
-		updateRecipientSQL: &s.updateRecipient, finishMessageSQL: &s.finishMessage,
-		deleteBodySQL: &s.deleteBody, tellSenderSQL: &s.tellSender,
+		tellSenderSQL: &s.tellSender,
 	} {
 		if *statement, err = sqlText.prepare(ctx, pool); err != nil {
+			return nil, translate(err)
+		}
+	}
+	for sqlText, statement := range map[string]**sql.Stmt{
+		updateRecipientSQL: &s.updateRecipient, finishMessageSQL: &s.finishMessage, deleteBodySQL: &s.deleteBody,
+	} {
+		if *statement, err = pool.PrepareContext(ctx, sqlText); err != nil {
 			return nil, translate(err)
 		}
 	}

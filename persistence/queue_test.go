@@ -1,6 +1,7 @@
 package persistence
 
 import (
+	"context"
 	"io"
 	"net/netip"
 	"testing"
@@ -61,7 +62,7 @@ func (q *mail) message(body string, to ...string) *delivery.Message {
 // write writes a batch that must succeed.
 func (q *mail) write(b delivery.Batch) delivery.Written {
 	q.t.Helper()
-	written, err := q.Write(q.t.Context(), &b)
+	written, err := q.Write(context.Background(), &b)
 	if err != nil {
 		q.t.Fatal(err)
 	}
@@ -103,7 +104,7 @@ var butBody = cmp.Options{cmpopts.IgnoreFields(delivery.Message{}, "Body"), cmpo
 func TestQueueKeepsAMessage(t *testing.T) {
 	q := newMail(t)
 	m := q.message("Subject: hello\r\n\r\nbody\r\n", "ben@example.net", `"odd one"@[192.0.2.9]`)
-	m.UTF8, m.RequireTLS = true, true
+	m.UTF8, m.RequireTLS, m.TLSRequiredNo = true, true, true
 	m.Recipients[0].RequireTLS = true
 	q.accept(m)
 

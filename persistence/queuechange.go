@@ -86,9 +86,9 @@ func (w *batchWrite) remove(tx *gorm.DB, ids []delivery.MessageID, at time.Time)
 	if err != nil {
 		return nil, err
 	}
-	var finished []any
-	for _, id := range changed {
-		finished = append(finished, int64(id), micros(at))
+	finished := make([]finish, len(changed))
+	for i, id := range changed {
+		finished[i] = finish{id, at}
 	}
 	return changed, w.finish(tx.Statement.Context, finished)
 }

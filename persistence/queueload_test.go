@@ -121,7 +121,7 @@ func TestOverdue(t *testing.T) {
 func TestHotStatementsUseTheirIndexes(t *testing.T) {
 	q := newMail(t)
 	for name, sqlText := range map[string]string{
-		"update": updateRecipientSQL.text(4), "finish": finishMessageSQL.text(4), "delete": deleteBodySQL.text(4),
+		"update": updateRecipientSQL, "finish": finishMessageSQL, "delete": deleteBodySQL,
 		"waiting": waitingFor + " AND next_attempt_at <= ? ORDER BY next_attempt_at, message_id",
 		"open":    "SELECT m.id FROM messages m WHERE m.finished_at IS NULL AND m.id > 1 ORDER BY m.id LIMIT 10",
 		"history": "SELECT m.id FROM messages m WHERE m.finished_at IS NOT NULL AND m.id < 9 ORDER BY m.id DESC LIMIT 10",

@@ -26,7 +26,8 @@ const longestLife = 32 * 24 * time.Hour
 // their attempts, and returns whether there is more to forget. When none are
 // left it goes on with sessions, then with an hour of TLS statistics at a time,
 // then with decisions that nothing refers to and destinations that were not seen
-// since, and removes files of bodies that belong to no message.
+// since, gives free pages of the file back, and removes files of bodies that belong
+// to no message.
 func (q *QueueStore) Prune(ctx context.Context, before time.Time) (more bool, err error) {
 	// What was finished before was received before, and its id made before that.
 	ids, err := q.finishedBefore(ctx, before)
@@ -52,8 +53,14 @@ func (q *QueueStore) Prune(ctx context.Context, before time.Time) (more bool, er
 		if err := pruneReportOnly(tx, before); err != nil {
 			return err
 		}
+		if err := pruneReportSessions(tx, before); err != nil {
+			return err
+		}
 		return tx.Exec("DELETE FROM decisions WHERE used_on < ?", dayOf(before.Add(-longestLife))).Error
 	})
+	if err == nil && !more {
+		more, err = q.file.giveBack(ctx)
+	}
 	if err == nil && more {
 		return true, nil
 	}

@@ -20,19 +20,21 @@ type envelopeDocument struct {
 	Return     string              `json:"return,omitempty"`
 	EnvelopeID string              `json:"envelope_id,omitempty"`
 	Revision   int64               `json:"revision"`
+
+	TLSRequiredNo bool `json:"tls_required_no,omitempty"`
 }
 
 func envelopeDocumentOf(e *delivery.Envelope) envelopeDocument {
 	return envelopeDocument{
 		Listener: e.Listener, ClientAddr: e.ClientAddr, ClientHELO: e.ClientHELO, ClientTLS: e.ClientTLS,
-		EightBit: e.EightBit, UTF8: e.UTF8, RequireTLS: e.RequireTLS,
+		EightBit: e.EightBit, UTF8: e.UTF8, RequireTLS: e.RequireTLS, TLSRequiredNo: e.TLSRequiredNo,
 		Return: e.Return, EnvelopeID: e.EnvelopeID, Revision: e.Revision,
 	}
 }
 
 func (d envelopeDocument) fill(e *delivery.Envelope) {
 	e.Listener, e.ClientAddr, e.ClientHELO, e.ClientTLS = d.Listener, d.ClientAddr, d.ClientHELO, d.ClientTLS
-	e.EightBit, e.UTF8, e.RequireTLS = d.EightBit, d.UTF8, d.RequireTLS
+	e.EightBit, e.UTF8, e.RequireTLS, e.TLSRequiredNo = d.EightBit, d.UTF8, d.RequireTLS, d.TLSRequiredNo
 	e.Return, e.EnvelopeID, e.Revision = d.Return, d.EnvelopeID, d.Revision
 }
 
@@ -75,8 +77,8 @@ func appendRecipients(values []any, m *delivery.Message) []any {
 	return values
 }
 
-// appendProgress appends a row for updateRecipientSQL.
-func appendProgress(values []any, id delivery.MessageID, p *delivery.Progress) ([]any, error) {
+// progressValues are the values of updateRecipientSQL.
+func progressValues(id delivery.MessageID, p *delivery.Progress) ([]any, error) {
 	outcome, err := json.Marshal(p.Last)
 	if err != nil {
 		return nil, err
@@ -85,7 +87,7 @@ func appendProgress(values []any, id delivery.MessageID, p *delivery.Progress) (
 	if !waiting {
 		next = 0
 	}
-	return append(values, int64(id), p.Recipient, p.Fence, int(p.State), waiting, p.Attempts, next, string(outcome)), nil
+	return []any{int(p.State), waiting, p.Attempts, next, string(outcome), int64(id), p.Recipient, p.Fence}, nil
 }
 
 // appendAttempt appends a row of attempts.

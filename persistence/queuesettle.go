@@ -15,17 +15,6 @@ import (
 
 // The statements that run for each delivery.
 var (
-	// A recipient whose fence is another one was changed by someone else: it
-	// stays, and is missing among the rows that are returned.
-	updateRecipientSQL = batchSQL{
-		head: "WITH progress (message_id, idx, fence, state, waiting, attempts, next_attempt_at, last_outcome) AS (VALUES ",
-		row:  "(?,?,?,?,?,?,?,?)",
-		tail: ") UPDATE recipients SET state = p.state, waiting = p.waiting, attempts = p.attempts," +
-			" next_attempt_at = p.next_attempt_at, last_outcome = p.last_outcome, fence = recipients.fence + 1" +
-			" FROM progress AS p WHERE recipients.message_id = p.message_id AND recipients.idx = p.idx" +
-			" AND recipients.fence = p.fence RETURNING recipients.message_id, recipients.idx",
-		columns: 8,
-	}
 	insertAttemptSQL = batchSQL{
 		head: "INSERT INTO attempts (id, message_id, at, duration_us, revision, decision, host, address," +
 			" tls_version, tls_cipher, tls_verified, tls_verification, reused, hosts, results) VALUES ",
@@ -38,21 +27,21 @@ var (
 		tail:    " ON CONFLICT (hash) DO UPDATE SET used_on = excluded.used_on",
 		columns: 3,
 	}
-	finishMessageSQL = batchSQL{
-		head: "WITH done (id, at) AS (VALUES ",
-		row:  "(?,?)",
-		tail: ") UPDATE messages SET finished_at = d.at FROM done AS d WHERE messages.id = d.id" +
-			" AND messages.finished_at IS NULL AND NOT EXISTS" +
-			" (SELECT 1 FROM recipients WHERE message_id = messages.id AND state = 0)" +
-			" RETURNING messages.id, messages.in_file",
-		columns: 2,
-	}
-	deleteBodySQL = batchSQL{
-		head: "DELETE FROM bodies WHERE message_id IN (VALUES ", row: "(?)", tail: ")", columns: 1,
-	}
 	tellSenderSQL = batchSQL{
 		head: "UPDATE messages SET told = 1 WHERE id IN (VALUES ", row: "(?)", tail: ")", columns: 1,
 	}
+)
+
+// The statements that change one row each. A statement for many rows would join
+// them to a list of values, which costs SQLite several times as much.
+const (
+	// A recipient whose fence is another one was changed by someone else: it
+	// stays, and no row is affected.
+	updateRecipientSQL = "UPDATE recipients SET state = ?, waiting = ?, attempts = ?, next_attempt_at = ?, last_outcome = ?," +
+		" fence = fence + 1 WHERE message_id = ? AND idx = ? AND fence = ?"
+	finishMessageSQL = "UPDATE messages SET finished_at = ? WHERE id = ? AND finished_at IS NULL" +
+		" AND NOT EXISTS (SELECT 1 FROM recipients WHERE message_id = messages.id AND state = 0)"
+	deleteBodySQL = "DELETE FROM bodies WHERE message_id = ?"
 )
 
 // errStale ends a try to write a batch in which a fence did not hold.
@@ -61,14 +50,11 @@ var errStale = errors.New("a settlement is stale")
 // settle stores the settlements: first the recipients, whose fences tell which
 // settlements hold, then what goes with them.
 func (w *batchWrite) settle(ctx context.Context) error {
-	held, err := w.updateRecipients(ctx)
-	if err != nil {
+	if err := w.updateRecipients(ctx); err != nil {
 		return err
 	}
-	if w.findStale(held) {
-		return errStale
-	}
-	var attempts, finished, told []any
+	var attempts, told []any
+	var finished []finish
 	var notices []*delivery.Message
 	for _, s := range w.live() {
 		hash, err := w.decide(s)
@@ -79,7 +65,7 @@ func (w *batchWrite) settle(ctx context.Context) error {
 			return err
 		}
 		if s.Last {
-			finished = append(finished, int64(s.Attempt.Message), micros(s.At))
+			finished = append(finished, finish{s.Attempt.Message, s.At})
 		}
 		if s.DelayNotice {
 			told = append(told, int64(s.Attempt.Message))
@@ -112,72 +98,64 @@ func (w *batchWrite) live() []*delivery.Settlement {
 	return list
 }
 
-// recipientKey is the primary key of recipients.
-type recipientKey struct {
-	message int64
-	idx     int
-}
-
-// updateRecipients stores the progress and returns the recipients whose fence
-// held.
-func (w *batchWrite) updateRecipients(ctx context.Context) (held map[recipientKey]bool, err error) {
-	var rows []any
-	for _, s := range w.live() {
-		for i := range s.Progress {
-			if rows, err = appendProgress(rows, s.Attempt.Message, &s.Progress[i]); err != nil {
-				return nil, err
-			}
-		}
-	}
-	held = make(map[recipientKey]bool, len(rows)/updateRecipientSQL.columns)
-	err = w.statements.updateRecipient.query(ctx, w.tx, rows, func(r *sql.Rows) error {
-		var k recipientKey
-		err := r.Scan(&k.message, &k.idx)
-		held[k] = true
-		return err
-	})
-	return held, err
-}
-
-// findStale marks the settlements of which a fence did not hold and reports
-// whether there are any.
-func (w *batchWrite) findStale(held map[recipientKey]bool) (found bool) {
+// updateRecipients stores the progress. It returns errStale where a fence did
+// not hold, with the settlement marked.
+func (w *batchWrite) updateRecipients(ctx context.Context) (err error) {
+	update := w.tx.StmtContext(ctx, w.statements.updateRecipient)
+	var stale error
 	for i, s := range w.batch.Settlements {
-		if w.stale[i] {
-			continue
-		}
-		for _, p := range s.Progress {
-			key := recipientKey{int64(s.Attempt.Message), p.Recipient}
-			if !held[key] {
-				w.stale[i], found = true, true
+		for j := 0; j < len(s.Progress) && !w.stale[i]; j++ {
+			values, err := progressValues(s.Attempt.Message, &s.Progress[j])
+			if err != nil {
+				return err
 			}
-			delete(held, key) // it serves one settlement
+			held, err := affected(update.ExecContext(ctx, values...))
+			if err != nil {
+				return err
+			}
+			if held == 0 {
+				w.stale[i], stale = true, errStale
+			}
 		}
 	}
-	return found
+	return stale
+}
+
+// affected returns how many rows a statement has changed.
+func affected(result sql.Result, err error) (int64, error) {
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+// finish is a message that may be done with.
+type finish struct {
+	message delivery.MessageID
+	at      time.Time
 }
 
 // finish ends messages of which no recipient is left to be tried, and drops
-// their bodies.
-func (w *batchWrite) finish(ctx context.Context, finished []any) error {
-	var bodies []any
-	err := w.statements.finishMessage.query(ctx, w.tx, finished, func(r *sql.Rows) error {
-		var id int64
-		var inFile bool
-		if err := r.Scan(&id, &inFile); err != nil {
+// their bodies. A body that is no row is a file.
+func (w *batchWrite) finish(ctx context.Context, list []finish) error {
+	end, drop := w.tx.StmtContext(ctx, w.statements.finishMessage), w.tx.StmtContext(ctx, w.statements.deleteBody)
+	for _, f := range list {
+		ended, err := affected(end.ExecContext(ctx, micros(f.at), int64(f.message)))
+		if err != nil {
 			return err
 		}
-		if inFile {
-			w.finishedFiles = append(w.finishedFiles, delivery.MessageID(id))
-		} else {
-			bodies = append(bodies, id)
+		if ended == 0 {
+			continue
 		}
-		return nil
-	})
-	if err != nil {
-		return err
+		rows, err := affected(drop.ExecContext(ctx, int64(f.message)))
+		if err != nil {
+			return err
+		}
+		if rows == 0 {
+			w.finishedFiles = append(w.finishedFiles, f.message)
+		}
 	}
-	return w.statements.deleteBody.exec(ctx, w.tx, bodies)
+	return nil
 }
 
 // decisionHash names a decision's document.

@@ -8,7 +8,6 @@ import (
 	"postern/domain"
 	"postern/domain/account"
 	"postern/domain/config"
-	"postern/domain/mailaddr"
 	"postern/domain/policy"
 )
 
@@ -36,10 +35,14 @@ type ACMESettings struct {
 	KeyType string `json:"key_type" enums:"ecdsa_p256,ecdsa_p384,rsa_2048,rsa_3072,rsa_4096"`
 	// ReuseKey renews with the key of the certificate before, so that TLSA records stay good.
 	ReuseKey bool `json:"reuse_key"`
-	// AlternativeNames stand in the certificate beside the host name of the outbound settings.
-	AlternativeNames []mailaddr.DomainName `json:"alternative_names" swaggertype:"array,string" maxItems:"99"`
-	// Challenge is how names are proven: http-01 at port 80, or tls-alpn-01 at port 443, of the public web listener.
-	Challenge policy.ACMEChallenge `json:"challenge" swaggertype:"string" enums:"http-01,tls-alpn-01"`
+	// AlternativeNames stand in the certificate beside the host name of the outbound settings. A wildcard, "*." before a domain, needs the challenge dns-01.
+	AlternativeNames []policy.ACMEName `json:"alternative_names" swaggertype:"array,string" maxItems:"99"`
+	// Challenge is how names are proven: http-01 at port 80, or tls-alpn-01 at port 443, of the public web listener; or dns-01 by a TXT record, which dns_update or dns_hook puts into the zone.
+	Challenge policy.ACMEChallenge `json:"challenge" swaggertype:"string" enums:"http-01,tls-alpn-01,dns-01"`
+	// DNSUpdate answers dns-01 by dynamic update.
+	DNSUpdate ACMEUpdate `json:"dns_update"`
+	// DNSHook answers dns-01 by a program.
+	DNSHook ACMEHook `json:"dns_hook"`
 
 	secretID string // of the sealed key
 }
@@ -50,6 +53,9 @@ func newACMESettings(a *API) resource[ACMESettings] {
 		read: func(_ string, s ACMESettings) config.Value { return readACMESettings(s) },
 		show: func(v config.Value) ACMESettings { return showACMESettings(v.(policy.ACMESettings)) },
 		seal: sealACMESettings,
+		claims: func(s ACMESettings) []string {
+			return append(claimed("/eab_hmac_key", s.EABHMACKeySet), claimed("/dns_update/secret", s.DNSUpdate.SecretSet)...)
+		},
 	}
 }
 
@@ -59,6 +65,7 @@ func readACMESettings(s ACMESettings) policy.ACMESettings {
 		TermsAgreed: s.TermsAgreed, Contacts: s.Contacts, EABKeyID: s.EABKeyID, EABSecretID: s.secretID,
 		Profile: s.Profile, KeyType: s.KeyType, ReuseKey: s.ReuseKey,
 		AlternativeNames: s.AlternativeNames, Challenge: s.Challenge,
+		DNSUpdate: readACMEUpdate(s.DNSUpdate), DNSHook: policy.ACMEHook(s.DNSHook),
 	}
 }
 
@@ -68,6 +75,7 @@ func showACMESettings(s policy.ACMESettings) ACMESettings {
 		TermsAgreed: s.TermsAgreed, Contacts: orEmpty(s.Contacts), EABKeyID: s.EABKeyID, EABHMACKeySet: s.EABSecretID != "",
 		Profile: s.Profile, KeyType: s.KeyType, ReuseKey: s.ReuseKey,
 		AlternativeNames: orEmpty(s.AlternativeNames), Challenge: s.Challenge,
+		DNSUpdate: showACMEUpdate(s.DNSUpdate), DNSHook: ACMEHook(s.DNSHook),
 	}
 }
 
@@ -84,6 +92,12 @@ func sealACMESettings(s ACMESettings, current config.Value, keep keeper) (_ ACME
 		s.secretID = stored.EABSecretID
 	}
 	s.EABHMACKey = ""
+	if err != nil {
+		return s, faults, err
+	}
+	var part domain.Faults
+	s.DNSUpdate, part, err = sealACMEUpdate(s.DNSUpdate, stored.DNSUpdate, keep)
+	faults.Merge("/dns_update", part)
 	return s, faults, err
 }
 

@@ -41,6 +41,12 @@ const applyOperation = "applyConfiguration"
 // bulk.
 const maxConfigurationBytes = 16 << 20
 
+// What brings files along is read beyond what a certificate may have, so that the
+// reply names the part that is too large.
+const maxCertificateBytes = 16 << 20
+
+var certificateFileOperations = []string{"importCertificate", "importPKCS12", "putSignedCertificate"}
+
 // bodyLimit is how many octets the body of a request may have.
 func bodyLimit(c echo.Context) int64 {
 	id, _ := c.Get(operationKey).(string)
@@ -49,6 +55,8 @@ func bodyLimit(c echo.Context) int64 {
 		return maxConfigurationBytes
 	case slices.Contains(bulkOperations, id):
 		return maxBulkBytes
+	case slices.Contains(certificateFileOperations, id):
+		return maxCertificateBytes
 	}
 	return maxBodyBytes
 }

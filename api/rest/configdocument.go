@@ -31,6 +31,8 @@ type ConfigurationDocument struct {
 	ContentFilters *ContentFilters `json:"content_filters,omitempty"`
 	// Domains are the hosted domains, by name.
 	Domains map[string]HostedDomain `json:"domains,omitzero"`
+	// MTASTSPolicies are those that hosted domains publish, by domain.
+	MTASTSPolicies map[string]HostedMTASTS `json:"mta_sts_policies,omitzero"`
 	// DestinationControls by pattern.
 	DestinationControls map[string]DestinationControl `json:"destination_controls,omitzero"`
 	// Routes by pattern.
@@ -71,6 +73,8 @@ type ConfigurationSettings struct {
 	Management *ManagementSettings `json:"management,omitempty"`
 	// ACME says from which authority the gateway gets its certificate by itself.
 	ACME *ACMESettings `json:"acme,omitempty"`
+	// MTASTS says whether the MTA-STS policies of other domains are obeyed.
+	MTASTS *MTASTSSettings `json:"mta_sts,omitempty"`
 }
 
 // section is a part of the document: the items of a kind, or one of them.
@@ -98,11 +102,13 @@ func (a *API) sections() []section {
 		one[PublicWebSettings]{a.publicWebSettings, "/settings/public_web", func(d *document) **PublicWebSettings { return &d.Settings.PublicWeb }},
 		one[ManagementSettings]{a.managementSettings, "/settings/management", func(d *document) **ManagementSettings { return &d.Settings.Management }},
 		one[ACMESettings]{a.acmeSettings, "/settings/acme", func(d *document) **ACMESettings { return &d.Settings.ACME }},
+		one[MTASTSSettings]{a.mtastsSettings, "/settings/mta_sts", func(d *document) **MTASTSSettings { return &d.Settings.MTASTS }},
 		many[Listener]{a.listeners, "/listeners", func(d *document) *map[string]Listener { return &d.Listeners }},
 		many[SenderGroups]{a.senderGroups, "/host_access_tables", func(d *document) *map[string]SenderGroups { return &d.HostAccessTables }},
 		many[MailFlowPolicy]{a.mailFlowPolicies, "/mail_flow_policies", func(d *document) *map[string]MailFlowPolicy { return &d.MailFlowPolicies }},
 		one[ContentFilters]{a.contentFilters, "/content_filters", func(d *document) **ContentFilters { return &d.ContentFilters }},
 		many[HostedDomain]{a.domains, "/domains", func(d *document) *map[string]HostedDomain { return &d.Domains }},
+		many[HostedMTASTS]{a.hostedMTASTS, "/mta_sts_policies", func(d *document) *map[string]HostedMTASTS { return &d.MTASTSPolicies }},
 		many[DestinationControl]{a.destinationControls, "/destination_controls", func(d *document) *map[string]DestinationControl { return &d.DestinationControls }},
 		many[Route]{a.mailRoutes, "/routes", func(d *document) *map[string]Route { return &d.Routes }},
 		many[ServerProfile]{a.serverProfiles, "/server_profiles", func(d *document) *map[string]ServerProfile { return &d.ServerProfiles }},

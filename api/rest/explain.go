@@ -35,6 +35,8 @@ type DestinationExplanation struct {
 	Route *Route `json:"route,omitempty"`
 	// MX is the answer of DNS; absent where it is not asked.
 	MX *MXEvidence `json:"mx,omitempty"`
+	// MTASTS is what is known of the MTA-STS policy of the domain; absent where it has none, or none is asked for (B60).
+	MTASTS *MTASTSEvidence `json:"mta_sts,omitempty"`
 	// Control is the destination control with inheritance resolved (B21).
 	Control DestinationControl `json:"destination_control" validate:"required"`
 	// TrustAnchors are the names of the trust anchors that count beside the roots of the system (B23).
@@ -101,6 +103,26 @@ type CandidateExplanation struct {
 	Summary string `json:"summary,omitempty"`
 	// Ladder is what would be tried on new connections, one after the other, where the one before fails in the handshake (B24).
 	Ladder []LadderRung `json:"ladder" validate:"required"`
+	// DANE is what DNSSEC and TLSA records say of the host (B63); absent where they are not asked.
+	DANE *DANEEvidence `json:"dane,omitempty"`
+}
+
+// DANEEvidence is what DNSSEC and TLSA records say of a host.
+type DANEEvidence struct {
+	// State is usable: a record authenticates, and must match; unusable: there are records, but none that counts, and TLS is mandatory; absent: no signed addresses or no records; failed: not known, and the host must wait.
+	State string `json:"state" validate:"required" enums:"absent,usable,unusable,failed"`
+	// Base is the name that the records are published for, behind the port and protocol; absent where there are none.
+	Base string `json:"base,omitempty"`
+	// Records are those that are published, ten at most, in the form of a zone file.
+	Records []string `json:"records" validate:"required"`
+	// Usable is how many of the published records count.
+	Usable int `json:"usable"`
+	// Names are those of which a certificate must bear one to match a record of usage 2; none where there is no such record.
+	Names []string `json:"names" validate:"required"`
+	// SignedMX is whether the MX records that name the host are signed, so that it answers for the domain.
+	SignedMX bool `json:"signed_mx"`
+	// Detail says why the look-up failed, or why there is no DANE.
+	Detail string `json:"detail,omitempty"`
 }
 
 // LadderRung is one way to use an address.
@@ -163,7 +185,7 @@ type StricterGroup struct {
 	Asks string `json:"asks" validate:"required"`
 }
 
-var explainQuery = []string{"domain", "listener", "client", "message", changeParam}
+var explainQuery = []string{"domain", "require_tls", "listener", "client", "message", changeParam}
 
 func (a *API) explainOperations() []operation {
 	return []operation{
@@ -178,6 +200,7 @@ func (a *API) explainOperations() []operation {
 //	@ID				explainTLS
 //	@Tags			Gateway
 //	@Param			domain		query		string	false	"Domain of a recipient"
+//	@Param			require_tls	query		bool	false	"Ask for mail under REQUIRETLS (B56); together with domain"
 //	@Param			listener	query		string	false	"Name of a listener; together with client"
 //	@Param			client		query		string	false	"IP address of a client; together with listener"
 //	@Param			message		query		string	false	"Queue id of a message"
@@ -191,7 +214,7 @@ func (a *API) explainOperations() []operation {
 func (a *API) explainTLS(c echo.Context) (err error) {
 	var shown TLSExplanation
 	switch askedWith(c, explainQuery) {
-	case "domain", "domain change":
+	case "domain", "domain require_tls", "domain change", "domain require_tls change":
 		shown.Destination, err = a.explainDestination(c)
 	case "listener client", "listener client change":
 		shown.Client, err = a.explainConnection(c)
@@ -222,11 +245,15 @@ func (a *API) explainDestination(c echo.Context) (*DestinationExplanation, error
 	if err != nil {
 		return nil, err
 	}
+	flagged, err := boolParam(c, "require_tls")
+	if err != nil {
+		return nil, err
+	}
 	under, err := a.draftSnapshot(c)
 	if err != nil {
 		return nil, err
 	}
-	return showDestination(a.explainDomain(c.Request().Context(), under, recipient)), nil
+	return showDestination(a.explainDomain(c.Request().Context(), under, recipient, flagged)), nil
 }
 
 func (a *API) explainConnection(c echo.Context) (*ClientExplanation, error) {
@@ -258,7 +285,7 @@ func showDestination(d probe.Destination) *DestinationExplanation {
 	shown := &DestinationExplanation{
 		Domain: d.Domain, Revision: d.Revision, TLSSettings: TLSSettings(d.TLS), Control: DestinationControl(d.Control),
 		ControlOrigins: []FieldOrigin{}, MX: showMX(d.MX), LeftOut: d.LeftOut, Outcome: d.Outcome, Candidates: []CandidateExplanation{},
-		TrustAnchors: orEmpty(d.TrustAnchors),
+		TrustAnchors: orEmpty(d.TrustAnchors), MTASTS: showMTASTSEvidence(d.MTASTS),
 	}
 	if d.Route != nil {
 		route := Route(*d.Route)
@@ -294,6 +321,9 @@ func showCandidate(c probe.Candidate) CandidateExplanation {
 	if c.Address != "" {
 		c.Decision.Reasons = orEmpty(c.Decision.Reasons)
 		shown.Decision, shown.Summary = &c.Decision, summaryOfCandidate(c)
+	}
+	if d := c.DANE; d != nil {
+		shown.DANE = &DANEEvidence{d.State.String(), d.Base, orEmpty(d.Records), d.Usable, orEmpty(d.Names), d.SignedMX, d.Detail}
 	}
 	for _, rung := range c.Ladder {
 		shown.Ladder = append(shown.Ladder, showRung(rung))

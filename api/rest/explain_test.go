@@ -27,10 +27,11 @@ type probes struct {
 	refusal      error
 	inspection   probe.Inspection
 	under        *config.Snapshot // of the last question
+	flagged      bool             // of the last question about a domain
 }
 
-func (p *probes) destination(_ context.Context, under *config.Snapshot, name mailaddr.DomainName) probe.Destination {
-	p.under = under
+func (p *probes) destination(_ context.Context, under *config.Snapshot, name mailaddr.DomainName, flagged bool) probe.Destination {
+	p.under, p.flagged = under, flagged
 	return p.destinations[name]
 }
 
@@ -82,7 +83,16 @@ func TestExplainDestination(t *testing.T) {
 		},
 		"null.example": {Domain: "null.example", Revision: 3, TLS: policy.DefaultTLSSettings(), MX: &probe.MX{Null: true}, Outcome: &delivery.Outcome{Status: delivery.Bounced, Stage: delivery.StageRoute, Code: 556}},
 	}
+	f.call("GET", "/api/v1/tls/explain?domain=partner.example&require_tls=maybe", "").want(http.StatusBadRequest)
+	f.call("GET", "/api/v1/tls/explain?domain=partner.example&require_tls=true", "").want(http.StatusOK)
+	if !f.probes.flagged {
+		t.Error("the question was not about flagged mail")
+	}
+	f.call("GET", "/api/v1/tls/explain?require_tls=true&listener=inbound&client=192.0.2.1", "").want(http.StatusBadRequest)
 	got := decoded[explanation](f.call("GET", "/api/v1/tls/explain?domain=Partner.EXAMPLE", "").want(http.StatusOK))
+	if f.probes.flagged {
+		t.Error("the question was about flagged mail")
+	}
 	want := []any{
 		map[string]any{
 			"host": "mx.partner.example", "address": "192.0.2.1:25", "preference": 1.0, "resting": false, "no_tls_host": false,

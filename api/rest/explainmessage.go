@@ -21,6 +21,8 @@ type MessageExplanation struct {
 	Why string `json:"why" validate:"required"`
 	// RequireTLS is the REQUIRETLS flag (B58).
 	RequireTLS bool `json:"require_tls"`
+	// TLSRequiredNo is the header TLS-Required: No, which lifts MTA-STS and DANE for this message (B58).
+	TLSRequiredNo bool `json:"tls_required_no,omitempty"`
 	// Groups of recipients: first those that wait, then those that are settled.
 	Groups []RecipientGroup `json:"groups" validate:"required"`
 }
@@ -60,7 +62,7 @@ func (a *API) explainOneMessage(c echo.Context) (*MessageExplanation, error) {
 		return nil, err
 	}
 	shown := &MessageExplanation{
-		ID: id.String(), State: stateOf(m), RequireTLS: m.RequireTLS,
+		ID: id.String(), State: stateOf(m), RequireTLS: m.RequireTLS, TLSRequiredNo: m.TLSRequiredNo,
 		Groups: append(a.waitingGroups(ctx, under, m, last), settledGroups(m, last)...),
 	}
 	shown.Why = whyMessage(m)

@@ -52,6 +52,8 @@ type Message struct {
 	UTF8 bool `json:"smtputf8,omitempty"`
 	// RequireTLS is the REQUIRETLS flag that the client set, for all recipients (B58).
 	RequireTLS bool `json:"require_tls,omitempty"`
+	// TLSRequiredNo is the header TLS-Required: No, which lifts MTA-STS and DANE for this message (B58).
+	TLSRequiredNo bool `json:"tls_required_no,omitempty"`
 	// Listener is the name of the listener that took the message; empty for the gateway's own.
 	Listener string `json:"listener"`
 	// ClientAddress is the IP address of the client.
@@ -184,7 +186,7 @@ func senderParam(c echo.Context) (*mailaddr.Mailbox, error) {
 func showMessage(m *delivery.Message) Message {
 	shown := Message{
 		ID: m.ID.String(), State: stateOf(m), Sender: m.Sender.String(), ReceivedAt: m.ReceivedAt.UTC(),
-		Size: m.Size, EightBit: m.EightBit, UTF8: m.UTF8, RequireTLS: m.RequireTLS,
+		Size: m.Size, EightBit: m.EightBit, UTF8: m.UTF8, RequireTLS: m.RequireTLS, TLSRequiredNo: m.TLSRequiredNo,
 		Listener: m.Listener, ClientAddress: m.ClientAddr, ClientHELO: m.ClientHELO, ClientTLS: m.ClientTLS,
 		Revision: m.Revision, DelayNoticeSent: m.DelayNoticeSent,
 		Recipients: []Recipient{},

@@ -12,7 +12,7 @@ import (
 
 // RequireTLSSettings are the switches of REQUIRETLS (B4).
 type RequireTLSSettings struct {
-	// Enabled is the master switch. Off: nothing is flagged, and +requiretls is a part of an address like any other.
+	// Enabled is the master switch. Off: REQUIRETLS is not offered, nothing is flagged, +requiretls is a part of an address like any other, and TLS-Required: No lifts nothing.
 	Enabled bool `json:"enabled"`
 	// StripTag takes +requiretls off the address, wherever among its tags it stands, before the mail is sent on (B55).
 	StripTag bool `json:"strip_tag"`

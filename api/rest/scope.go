@@ -17,7 +17,7 @@ func (o operation) scope() account.Scope {
 	}
 	area, _, _ := strings.Cut(strings.TrimPrefix(o.path, "/"), "/")
 	switch area {
-	case "messages", "deliveries", "destinations", "no-tls-hosts", "sessions":
+	case "messages", "deliveries", "destinations", "no-tls-hosts", "sessions", "mta-sts-policies":
 		return account.ScopeQueue
 	case "tls":
 		return account.ScopeTests

@@ -2,6 +2,7 @@ package rest
 
 import (
 	"context"
+	"io"
 	"log/slog"
 	"net/http"
 	"net/netip"
@@ -14,8 +15,10 @@ import (
 	"postern/domain/config"
 	"postern/domain/delivery"
 	"postern/domain/mailaddr"
+	"postern/domain/mtasts"
 	"postern/domain/policy"
 	"postern/domain/probe"
+	"postern/domain/publication"
 	"postern/domain/whatif"
 )
 
@@ -70,7 +73,10 @@ type Config struct {
 	Events           Events
 	Webhooks         WebhookDispatcher
 	Sessions         Sessions
-	ReportOnly       ReportOnly
+	MTASTSPolicies   mtasts.Cache
+	// Publisher says what hosted domains should publish, and what they do.
+	Publisher  publication.Publisher
+	ReportOnly ReportOnly
 	// History is what drafts are tried on (B72).
 	History     whatif.History
 	AuditLog    AuditLog
@@ -84,7 +90,7 @@ type Config struct {
 	// ExplainDestination and ExplainClient say what would happen, without doing
 	// it (B71): under the snapshot, that of a draft, or where it is nil as things
 	// are. An unknown listener is a NotFound error.
-	ExplainDestination func(context.Context, *config.Snapshot, mailaddr.DomainName) probe.Destination
+	ExplainDestination func(ctx context.Context, under *config.Snapshot, recipient mailaddr.DomainName, flagged bool) probe.Destination
 	ExplainClient      func(ctx context.Context, under *config.Snapshot, listener string, client netip.Addr) (probe.Client, error)
 	// ExplainMessage does the same for the recipients of a message that wait.
 	ExplainMessage func(context.Context, *config.Snapshot, *delivery.Message) []probe.MessageGroup
@@ -95,6 +101,8 @@ type Config struct {
 	TestCoreProfile func(context.Context, policy.CoreProfile) (probe.Inspection, error)
 	// Problems are what does not serve and is no part of the configuration's own status; nil: none.
 	Problems func() []config.Problem
+	// Resolver tells whether the DNS resolvers validate; nil: the status does not say.
+	Resolver func() ResolverStatus
 	// NotReady returns the reasons why the gateway is not ready; none if it is.
 	NotReady func(context.Context) []string
 }
@@ -126,6 +134,8 @@ type API struct {
 	destinations        Destinations
 	reports             TLSReports
 	sessions            Sessions
+	mtastsPolicies      mtasts.Cache
+	publisher           publication.Publisher
 	reportOnly          ReportOnly
 	history             whatif.History
 	alerts              Alerts
@@ -141,13 +151,14 @@ type API struct {
 	idempotency         Idempotency
 	cursorSecret        []byte
 	listenerStatus      func() []ListenerStatus
-	explainDomain       func(context.Context, *config.Snapshot, mailaddr.DomainName) probe.Destination
+	explainDomain       func(context.Context, *config.Snapshot, mailaddr.DomainName, bool) probe.Destination
 	explainClient       func(context.Context, *config.Snapshot, string, netip.Addr) (probe.Client, error)
 	explainMessage      func(context.Context, *config.Snapshot, *delivery.Message) []probe.MessageGroup
 	verify              func(context.Context, probe.Question) (probe.Verification, error)
 	testCore            func(context.Context, policy.CoreProfile) (probe.Inspection, error)
 	notReady            func(context.Context) []string
 	problems            func() []config.Problem
+	resolver            func() ResolverStatus
 
 	listeners            resource[Listener]
 	senderGroups         resource[SenderGroups]
@@ -174,6 +185,8 @@ type API struct {
 	publicWebSettings    resource[PublicWebSettings]
 	managementSettings   resource[ManagementSettings]
 	acmeSettings         resource[ACMESettings]
+	mtastsSettings       resource[MTASTSSettings]
+	hostedMTASTS         resource[HostedMTASTS]
 
 	bulkTurns chan struct{} // one for each table that is being written
 
@@ -199,9 +212,10 @@ func New(c Config) *API {
 		destinations: c.Destinations, reports: c.TLSReports,
 		sessions: c.Sessions, reportOnly: c.ReportOnly, history: c.History,
 		listenerStatus: c.Listeners, explainDomain: c.ExplainDestination, explainClient: c.ExplainClient,
-		explainMessage: c.ExplainMessage, verify: c.Verify, notReady: c.NotReady, problems: c.Problems,
+		explainMessage: c.ExplainMessage, verify: c.Verify, notReady: c.NotReady, problems: c.Problems, resolver: c.Resolver,
 		audit: c.AuditLog, idempotency: c.Idempotency, cursorSecret: c.CursorSecret,
 		secrets: c.Secrets, testCore: c.TestCoreProfile,
+		mtastsPolicies: c.MTASTSPolicies, publisher: c.Publisher,
 		jobs:   c.Jobs,
 		events: c.Events, streams: newStreams(), dispatcher: c.Webhooks,
 		measure: c.Measure, rates: c.Rates, echo: echo.New(), deprecated: deprecations(),
@@ -240,6 +254,8 @@ func (a *API) makeResources() {
 	a.publicWebSettings = newPublicWebSettings(a)
 	a.managementSettings = newManagementSettings(a)
 	a.acmeSettings = newACMESettings(a)
+	a.mtastsSettings = newMTASTSSettings(a)
+	a.hostedMTASTS = newHostedMTASTS(a)
 }
 
 // Handler returns the API as a handler for every path that it has; all other
@@ -250,7 +266,7 @@ func (a *API) Handler() http.Handler { return headAsGet(a.echo) }
 // set. The caller serves and shuts it down.
 func NewServer(handler http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler:           handler,
+		Handler:           readOut(handler),
 		ReadHeaderTimeout: headerTimeout,
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
@@ -258,6 +274,27 @@ func NewServer(handler http.Handler, log *slog.Logger) *http.Server {
 		MaxHeaderBytes:    maxHeaderBytes,
 		ErrorLog:          slog.NewLogLogger(log.Handler(), slog.LevelDebug),
 	}
+}
+
+// Bounds of what is read of a body that nobody wants.
+const (
+	maxUnwanted  = 16 << 20
+	unwantedTime = 5 * time.Second
+)
+
+// readOut reads what a handler has left of a body, within bounds, before the
+// connection is closed: many clients send all before they look for a reply, and
+// would hear of a broken connection instead of a body that is too large.
+func readOut(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body := r.Body
+		next.ServeHTTP(w, r)
+		if body == nil || body == http.NoBody {
+			return
+		}
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(unwantedTime)) // where there is none, that of the server holds
+		_, _ = io.CopyN(io.Discard, body, maxUnwanted)
+	})
 }
 
 // headAsGet lets every GET route answer HEAD (RFC 9110 §9.3.2). The server in

@@ -46,6 +46,10 @@ type DNSSettings struct {
 	Servers []string `json:"servers" maxItems:"10"`
 	// Trusted are addresses of resolvers off this machine whose DNSSEC verdict is believed (B63).
 	Trusted []netip.Addr `json:"trusted" swaggertype:"array,string"`
+	// SignedName is a name in a zone that is signed up to the root, which a validating resolver vouches for; absent: the root itself.
+	SignedName string `json:"signed_name,omitempty"`
+	// BogusName is a name with an A record whose signatures are broken on purpose, which a validating resolver refuses; absent: dnssec-failed.org.
+	BogusName string `json:"bogus_name,omitempty"`
 }
 
 // OutboundSettings say how the gateway presents itself to next hops.
@@ -80,6 +84,8 @@ type Settings struct {
 	Management ManagementSettings `json:"management" validate:"required"`
 	// ACME says from which authority the gateway gets its certificate by itself.
 	ACME ACMESettings `json:"acme" validate:"required"`
+	// MTASTS says whether the MTA-STS policies of other domains are obeyed.
+	MTASTS MTASTSSettings `json:"mta_sts" validate:"required"`
 }
 
 func newTLSSettings(a *API) resource[TLSSettings] {
@@ -184,7 +190,8 @@ func (a *API) getSettings(c echo.Context) error {
 		RequireTLS: RequireTLSSettings(s.RequireTLS),
 		Inspection: InspectionSettings(s.Inspection),
 		PublicWeb:  showPublicWeb(s.PublicWeb), Management: showManagement(s.Management),
-		ACME: showACMESettings(s.ACME),
+		ACME:   showACMESettings(s.ACME),
+		MTASTS: MTASTSSettings(s.MTASTS),
 	})
 }
 

@@ -35,6 +35,20 @@ type Status struct {
 	Ready bool `json:"ready"`
 	// NotReady says why not.
 	NotReady []string `json:"not_ready"`
+	// Resolver is whether the DNS resolvers validate, without which DANE is off (B63); absent in a status that does not know.
+	Resolver *ResolverStatus `json:"resolver,omitempty"`
+}
+
+// ResolverStatus is whether the DNS resolvers validate.
+type ResolverStatus struct {
+	// Validation is what the last look found: unproven where it could not be found out, and answers are believed as long as that is so.
+	Validation string `json:"validation" validate:"required" enums:"unproven,validating,not validating"`
+	// DANE is whether TLSA records are looked up and acted on.
+	DANE bool `json:"dane"`
+	// Detail says why, naming the resolver that decided.
+	Detail string `json:"detail,omitempty"`
+	// ExaminedAt is when the look ended; absent where none has.
+	ExaminedAt *time.Time `json:"examined_at,omitempty" format:"date-time"`
 }
 
 // PendingConfirmation is a revision that waits to be confirmed.
@@ -111,6 +125,10 @@ func (a *API) getStatus(c echo.Context) error {
 	problems := progress.Problems
 	if a.problems != nil {
 		problems = slices.Concat(problems, a.problems())
+	}
+	if a.resolver != nil {
+		resolver := a.resolver()
+		status.Resolver = &resolver
 	}
 	for _, p := range problems {
 		status.Problems = append(status.Problems, StatusProblem{Part: p.Part, Detail: p.Detail})

@@ -24,6 +24,8 @@ type VerifyRequest struct {
 	Port int `json:"port,omitempty" minimum:"0" maximum:"65535"`
 	// ServerProfile names the server profile whose URIs alone are tested (B32); it goes without host.
 	ServerProfile string `json:"server_profile,omitempty" maxLength:"64"`
+	// RequireTLS tests for mail under REQUIRETLS (B56).
+	RequireTLS bool `json:"require_tls,omitempty"`
 	// TimeoutSeconds bounds the test; absent or 0: 60.
 	TimeoutSeconds int `json:"timeout_seconds,omitempty" minimum:"0" maximum:"60"`
 }
@@ -73,7 +75,7 @@ type TestConnection struct {
 	// TLS is the state of TLS on the connection.
 	TLS delivery.SessionTLS `json:"tls"`
 	// FailedAt is the stage that ended it; absent where it was ready for MAIL.
-	FailedAt delivery.Stage `json:"failed_at,omitempty" swaggertype:"string" enums:"connect,starttls,verify,auth"`
+	FailedAt delivery.Stage `json:"failed_at,omitempty" swaggertype:"string" enums:"connect,starttls,verify,extensions,auth"`
 	// Failure says why.
 	Failure string `json:"failure,omitempty"`
 }
@@ -92,8 +94,8 @@ type TestStep struct {
 
 // CertificateCheck is how a certificate fares against the names of one kind of check.
 type CertificateCheck struct {
-	// Check is the kind: recipient domain, recipient domain or host, or host alone.
-	Check policy.Check `json:"check" validate:"required" swaggertype:"string" enums:"domain,hosted,mx_host"`
+	// Check is the kind: recipient domain, recipient domain or host, host alone, or the TLSA records of the host, where there are usable ones.
+	Check policy.Check `json:"check" validate:"required" swaggertype:"string" enums:"domain,hosted,mx_host,dane"`
 	// Required is whether the decision asks for it.
 	Required bool `json:"required"`
 	// Verified is whether it passes.
@@ -175,7 +177,9 @@ func (r VerifyRequest) question() (probe.Question, error) {
 		faults.Add("/timeout_seconds", "must be from 0 to 60")
 	}
 	limit := time.Duration(r.TimeoutSeconds) * time.Second
-	return probe.Question{Domain: r.Domain, Host: r.Host, Port: r.Port, ServerProfile: r.ServerProfile, Limit: limit}, faults.Err()
+	return probe.Question{
+		Domain: r.Domain, Host: r.Host, Port: r.Port, ServerProfile: r.ServerProfile, RequireTLS: r.RequireTLS, Limit: limit,
+	}, faults.Err()
 }
 
 func showVerification(v probe.Verification) TLSVerification {

@@ -53,6 +53,10 @@ func TestVerifyTLS(t *testing.T) {
 	if diff := cmp.Diff([]any{connection}, candidate["connections"]); diff != "" {
 		t.Error(diff)
 	}
+	f.call("POST", "/api/v1/tls/verify", `{"domain":"example.com","require_tls":true}`).want(http.StatusOK)
+	if q := f.probes.asked[len(f.probes.asked)-1]; q != (probe.Question{Domain: "example.com", RequireTLS: true}) {
+		t.Errorf("asked %+v", q)
+	}
 	if q := f.probes.asked[0]; q != (probe.Question{Domain: "example.com", Limit: 5 * time.Second}) {
 		t.Errorf("asked %+v", q)
 	}

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"postern/domain/acme"
+	"postern/domain/mailaddr"
 )
 
 // Limits of the public web listener: short, for strangers.
@@ -45,6 +46,9 @@ type Config struct {
 	// Webroot is the folder that other ACME clients are told is the root of a web
 	// server. It need not exist.
 	Webroot string
+	// Policy returns the text of the MTA-STS policy of a domain; false where it has
+	// none.
+	Policy func(mailaddr.DomainName) (string, bool)
 }
 
 // New returns the handler of the public web listener.
@@ -53,12 +57,15 @@ func New(c Config) http.Handler { return http.HandlerFunc(c.serve) }
 // serve is no http.ServeMux: that would redirect paths that are not clean.
 func (c Config) serve(w http.ResponseWriter, r *http.Request) {
 	token, challenge := strings.CutPrefix(r.URL.Path, challengePath)
+	policy, hosted := c.policy(r)
 	switch {
-	case !challenge:
+	case !challenge && !hosted:
 		http.NotFound(w, r)
 	case r.Method != http.MethodGet && r.Method != http.MethodHead:
 		w.Header().Set("Allow", "GET, HEAD")
 		http.Error(w, "405 method not allowed", http.StatusMethodNotAllowed)
+	case hosted:
+		servePolicy(w, policy)
 	default:
 		c.challenge(w, r, token)
 	}

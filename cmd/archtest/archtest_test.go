@@ -50,7 +50,6 @@ var importTable = []importRow{
 	{pkg: "smtp/dane/...", may: []string{"domain", "domain/mailaddr", "smtp/dns"}},
 	{pkg: "smtp/dkim/...", may: []string{"domain", "domain/mailaddr", "smtp/dns"}},
 	{pkg: "smtp/dns/...", may: []string{"domain", "domain/mailaddr"}},
-	{pkg: "smtp/mtasts/...", may: []string{"domain", "domain/mailaddr", "smtp/dns"}},
 	{pkg: "smtp/reply/...", may: []string{"domain", "domain/mailaddr"}},
 	{pkg: "smtp/tlsrpt/...", may: []string{"domain", "domain/mailaddr", "smtp/dns"}},
 
@@ -64,7 +63,7 @@ var importTable = []importRow{
 	{pkg: "api/ops/...", may: []string{"domain/...", "openapi", "api/ops/..."}},
 	{pkg: "api/web/...", may: []string{"domain/...", "api/web/..."}},
 	{pkg: "api/rest/...", may: []string{"domain/...", "openapi", "api/rest/..."}},
-	{pkg: "api/wellknown/...", may: []string{"domain/...", "openapi", "api/wellknown/...", "smtp/mtasts"}},
+	{pkg: "api/wellknown/...", may: []string{"domain/...", "openapi", "api/wellknown/..."}},
 	{pkg: "api/xmlrpc/...", may: []string{"domain/...", "openapi", "api/xmlrpc/..."}},
 	{pkg: "openapi/...", may: []string{"openapi/..."}},
 

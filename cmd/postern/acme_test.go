@@ -13,6 +13,7 @@ import (
 	"github.com/kolo/xmlrpc"
 
 	"postern/domain/acme"
+	"postern/domain/alert"
 	"postern/domain/certificate"
 )
 
@@ -112,6 +113,9 @@ func TestACMEFailureLeavesTheCertificateAndRaisesAnAlert(t *testing.T) {
 			t.Errorf("alerts say nothing of %q: %s", want, alerts)
 		}
 	}
+	if detail := g.alert("acme_failed:mail.example.com", isState(alert.Open), "the failed order").Detail; !strings.HasPrefix(detail, done.Problem.Detail+"\n\n") {
+		t.Errorf("the alert does not say what the job says, and then the transcript: %q", detail)
+	}
 	ca.refuse = ""
 	if done = g.order(); done.State != "succeeded" {
 		t.Fatalf("the next order: %+v", done)
@@ -149,6 +153,20 @@ func TestACMERenewalFollowsTheAuthority(t *testing.T) {
 	renewed, _ := after.Leaf()
 	if string(old.RawSubjectPublicKeyInfo) != string(renewed.RawSubjectPublicKeyInfo) {
 		t.Error("the key is another one")
+	}
+	// RFC 9773 §4.1, §5: the key of the authority is 01020304, the serial number 101.
+	if want := []string{"", "AQIDBA.ZQ"}; !slices.Equal(ca.replaces, want) {
+		t.Errorf("the orders replace %q, want %q", ca.replaces, want)
+	}
+}
+
+// An authority that does not take an order as a replacement gets an ordinary one.
+func TestACMEReplacementThatIsRefused(t *testing.T) {
+	g, ca := acmeGateway(t, "http-01")
+	g.order()
+	ca.replaced = true
+	if done := g.order(); done.State != "succeeded" || len(ca.replaces) != 3 || ca.replaces[2] != "" {
+		t.Errorf("order %+v after %q", done, ca.replaces)
 	}
 }
 

@@ -34,6 +34,11 @@ type acmeAuthority struct {
 	ask func(name, token string) error
 	// refuse are names whose challenge fails whatever is answered.
 	refuse string
+	// refusals are problems that a kind of request is answered with, by the first
+	// part of its path.
+	refusals map[string]string
+	// notBefore of what is issued; zero: an hour ago.
+	notBefore time.Time
 
 	mu      sync.Mutex
 	posts   int
@@ -45,6 +50,11 @@ type acmeAuthority struct {
 	root    *x509.Certificate
 	window  [2]time.Time // advice; zero: none
 	contact string
+	givenUp []string // authorizations that were deactivated
+	// replaces are what orders said to replace; empty: nothing.
+	replaces []string
+	// replaced says that the certificate before has been replaced already.
+	replaced bool
 }
 
 func newACMEAuthority(t *testing.T) *acmeAuthority {
@@ -110,9 +120,21 @@ func (a *acmeAuthority) read(w http.ResponseWriter, r *http.Request) {
 
 func (a *acmeAuthority) post(w http.ResponseWriter, path string, payload []byte) {
 	kind, name, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	if problem, ok := a.refusals[kind]; ok {
+		w.Header().Set("Retry-After", "172800")
+		a.problem(w, http.StatusForbidden, problem, problem+" says the authority")
+		return
+	}
 	switch kind {
 	case "account":
 		status := http.StatusCreated
+		if strings.Contains(string(payload), "onlyReturnExisting") && a.contact == "" {
+			a.problem(w, http.StatusBadRequest, "accountDoesNotExist", "who are you?")
+			return
+		}
+		if name != "" && strings.Contains(string(payload), "contact") {
+			a.contact = string(payload)
+		}
 		if a.contact != "" {
 			status = http.StatusOK // RFC 8555 §7.3.1: it is known
 		} else {
@@ -124,9 +146,16 @@ func (a *acmeAuthority) post(w http.ResponseWriter, path string, payload []byte)
 		if name == "" {
 			a.begin(payload)
 		}
+		if a.replaced && name == "" && a.replaces[len(a.replaces)-1] != "" {
+			a.problem(w, http.StatusConflict, "alreadyReplaced", "there is another one")
+			return
+		}
 		w.Header().Set("Location", a.URL+"/order/1")
 		a.reply(w, map[bool]int{true: 201, false: 200}[name == ""], a.order())
 	case "authorization":
+		if strings.Contains(string(payload), "deactivated") { // RFC 8555 §7.5.2
+			a.proven[name], a.givenUp = "deactivated", append(a.givenUp, name)
+		}
 		a.reply(w, 200, a.authorization(name))
 	case "challenge":
 		a.prove(name)
@@ -144,10 +173,12 @@ func (a *acmeAuthority) post(w http.ResponseWriter, path string, payload []byte)
 func (a *acmeAuthority) begin(payload []byte) {
 	var asked struct {
 		Identifiers []struct{ Value string }
+		Replaces    string
 	}
 	if err := json.Unmarshal(payload, &asked); err != nil {
 		a.t.Error(err)
 	}
+	a.replaces = append(a.replaces, asked.Replaces)
 	a.names, a.proven, a.chain = nil, map[string]string{}, nil
 	for _, i := range asked.Identifiers {
 		a.names = append(a.names, i.Value)
@@ -181,9 +212,10 @@ func (a *acmeAuthority) authorization(name string) map[string]any {
 		}
 		return c
 	}
+	base, wildcard := strings.CutPrefix(name, "*.")
 	return map[string]any{
-		"status": a.proven[name], "identifier": map[string]any{"type": "dns", "value": name},
-		"challenges": []any{challenge("http-01"), challenge("tls-alpn-01")},
+		"status": a.proven[name], "identifier": map[string]any{"type": "dns", "value": base}, "wildcard": wildcard,
+		"challenges": []any{challenge("http-01"), challenge("tls-alpn-01"), challenge("dns-01")},
 	}
 }
 
@@ -216,6 +248,9 @@ func (a *acmeAuthority) issue(payload []byte) {
 		SerialNumber: big.NewInt(int64(100 + a.issued)), DNSNames: request.DNSNames, KeyUsage: x509.KeyUsageDigitalSignature,
 		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, AuthorityKeyId: a.root.SubjectKeyId,
 		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(90 * 24 * time.Hour),
+	}
+	if !a.notBefore.IsZero() {
+		template.NotBefore = a.notBefore
 	}
 	leaf, err := x509.CreateCertificate(rand.Reader, template, a.root, request.PublicKey, a.key)
 	if err != nil {

@@ -44,7 +44,7 @@ func (o outgoing) CountConnection(c tlsreport.Connection) {
 func (a *App) makeAlerts(ctx context.Context) error {
 	logger := a.logger.With("log", "alert")
 	mailer := alertmail.NewMailer(outbound.Dependencies{
-		Snapshot: a.config.Snapshot, Resolver: a.resolver, Dialer: new(net.Dialer),
+		Snapshot: a.config.Snapshot, Resolver: a.resolver, DANE: a.resolver, Dialer: new(net.Dialer),
 		Trust:             a.trust.current.Load,
 		ClientCertificate: a.clientCertificate, LocalAddrs: localAddrs, Logger: logger, Now: time.Now,
 	}, a.newMessageID)
@@ -63,6 +63,7 @@ func (a *App) makeAlerts(ctx context.Context) error {
 		watch.NotApplied(a.config.Status),
 		watch.Spool(func() error { return a.queue.Accepting() }),
 		watch.DigitalID(func() string { return a.digitalID.Problem() }),
+		watch.Resolver(a.resolver.notValidating),
 		watch.Expiry(a.certificatesInUse, time.Now),
 		watch.PlaintextShare(a.statistics.Totals, a.plaintextShare, time.Now))
 	return err

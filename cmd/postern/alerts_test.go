@@ -16,7 +16,7 @@ import (
 // shownAlert is what the tests read of an alert.
 type shownAlert struct {
 	ID, Key, State, Resolution string
-	Severity                   string
+	Severity, Detail           string
 	Count                      int64
 	Notices                    []struct{ Recipient, State, Detail string }
 }

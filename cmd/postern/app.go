@@ -4,20 +4,15 @@ import (
 	"cmp"
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"math/rand/v2"
 	"net"
 	"net/http"
-	"net/netip"
 	"time"
 
 	"github.com/google/uuid"
 	"github.com/prometheus/client_golang/prometheus"
 
-	"postern/api/ops"
-	"postern/api/rest"
-	"postern/api/xmlrpc"
 	"postern/domain"
 	"postern/domain/account"
 	"postern/domain/audit"
@@ -38,7 +33,9 @@ import (
 	"postern/smtp/digitalid"
 	"postern/smtp/inbound"
 	"postern/smtp/keyring"
+	"postern/smtp/mtasts"
 	"postern/smtp/outbound"
+	"postern/smtp/publish"
 	"postern/smtp/queue"
 	"postern/smtp/scan"
 	"postern/smtp/watch"
@@ -83,10 +80,15 @@ type App struct {
 	trust        *trust
 	resolver     *resolver
 	oneHour      *outbound.OneHourList
+	policies     *mtasts.Cache
+	fetcher      *mtasts.Fetcher
+	publisher    *publish.Publisher
 	statistics   *tlsreport.Recorder
+	reportDays   *tlsreport.Days
 	sessions     *session.Recorder
 	reportOnly   *reportonly.Counter
 	deliverer    *outbound.Deliverer
+	verifier     *outbound.Verifier
 	inspector    *scan.Inspector
 	queue        *queue.Queue
 	alerts       alerts
@@ -163,7 +165,7 @@ func (a *App) makeConfiguration(ctx context.Context) error {
 	checker := certificate.NewChecker(store, keys, time.Now)
 	stored := a.database.Configuration()
 	service, err := config.NewService(ctx, config.Dependencies{
-		Store: stored, History: stored, Certificates: checker, Sockets: engineSockets{a}, Bus: a.bus, Now: time.Now,
+		Store: stored, History: stored, Certificates: checker, Sockets: engineSockets{a}, MailHosts: mailHosts{a}, Bus: a.bus, Now: time.Now,
 	})
 	if err != nil {
 		return err
@@ -190,15 +192,19 @@ func newTimeOrderedID() string { return uuid.Must(uuid.NewV7()).String() }
 func (a *App) newMessageID() delivery.MessageID { return a.ids.Next(time.Now(), rand.Uint32()) }
 
 func (a *App) makeOutbound(ctx context.Context) error {
-	a.resolver = newResolver(a.config.Snapshot())
+	a.resolver = newResolver(a.config.Snapshot(), a.bus)
 	a.oneHour = outbound.NewOneHourList(time.Now)
 	a.secrets = a.database.Secrets(time.Now)
 	var err error
 	if a.trust, err = newTrust(a.config.Snapshot()); err != nil {
 		return domain.Wrap(err, "read the root certificates of the system")
 	}
+	if err := a.makePolicies(ctx); err != nil {
+		return err
+	}
 	stored := a.database.Queue()
 	a.statistics = tlsreport.NewRecorder(stored, time.Now)
+	a.reportDays = tlsreport.NewDays(stored, time.Now)
 	a.makeReportOnly()
 	if err := a.makeAlerts(ctx); err != nil {
 		return err
@@ -206,6 +212,8 @@ func (a *App) makeOutbound(ctx context.Context) error {
 	a.deliverer = outbound.New(outbound.Dependencies{
 		Snapshot:          a.config.Snapshot,
 		Resolver:          a.resolver,
+		Policies:          a.policies,
+		DANE:              a.resolver,
 		Dialer:            new(net.Dialer),
 		Trust:             a.trust.current.Load,
 		Secrets:           a.secrets,
@@ -214,33 +222,19 @@ func (a *App) makeOutbound(ctx context.Context) error {
 		OneHour:           a.oneHour,
 		Observer:          outbound.NewMetrics(a.registry, outgoing{a.statistics, a.alerts.partners}),
 		Reports:           a.reportOnly,
+		ReportSessions:    a.reportDays,
 		Logger:            a.logger,
 		Now:               time.Now,
 		Timeouts:          outbound.DefaultTimeouts(),
 		Pool:              outbound.DefaultPoolLimits(),
 	})
+	a.makePublisher()
 	a.queue = queue.New(queue.Dependencies{
 		Store: stored, Archive: stored, Spooler: stored, Transport: a.deliverer, Snapshot: a.config.Snapshot,
 		Logger: a.logger.With("log", "mail"), Now: time.Now, NewID: a.newMessageID, Grace: a.options.Grace / 2,
 		Observers: []queue.Observer{a.alerts.deliveries, watch.NewBounces(a.events), queue.NewMetrics(a.registry)},
 	})
 	return nil
-}
-
-// localAddrs returns the addresses of this machine, by which an MX record may
-// point back at us (B33).
-func localAddrs() []netip.Addr {
-	interfaces, err := net.InterfaceAddrs()
-	if err != nil {
-		return nil
-	}
-	var addrs []netip.Addr
-	for _, i := range interfaces {
-		if prefix, err := netip.ParsePrefix(i.String()); err == nil {
-			addrs = append(addrs, prefix.Addr().Unmap())
-		}
-	}
-	return addrs
 }
 
 func (a *App) makeInbound(context.Context) error {
@@ -275,85 +269,6 @@ func (a *App) follow(ctx context.Context, snapshot *config.Snapshot) []config.Pr
 	return a.followWeb(ctx, snapshot)
 }
 
-func (a *App) makeManagement(context.Context) error {
-	a.webhooks = a.newWebhooks()
-	a.acme = a.makeACME()
-	cursorSecret, err := a.database.CursorSecret()
-	if err != nil {
-		return domain.Wrap(err, "derive the secret of cursors")
-	}
-	rates := rest.NewRateLimiter(time.Now) // shared: whoever may call has one rate, whichever way
-	api := rest.New(rest.Config{
-		Log: a.logger, Now: time.Now, Version: version(),
-		AuditLog: a.audit, Rates: rates, Idempotency: a.repeats, CursorSecret: cursorSecret, Authenticator: a.gate,
-		Configuration: a.config, Revisions: a.config, Snapshot: a.config.Snapshot,
-		Changes: a.drafts, ChangeCommits: a.drafts, Preview: a.config.Preview,
-		Certificates: a.certificates, CertificateWriter: a.certificates, CertificateFiles: a.certificates,
-		CertificateSchedule: a.certificates, ProveCertificate: a.proveCertificate,
-		Tokens: a.accounts, Administrators: a.accounts,
-		Messages: a.database.Queue(), MessageActor: loggedActor{a.queue, a.events}, OneHourList: oneHourView{a.oneHour},
-		Destinations: queue.NewDestinations(a.queue, a.database.Queue()), TLSReports: a.statistics,
-		Sessions: a.database.Queue(), ReportOnly: a.reportOnly, History: a.database.Queue(),
-		Secrets: a.secrets, TestCoreProfile: a.inspector.Test,
-		Listeners: a.listenerStatus, ExplainDestination: a.explainDestination, ExplainClient: a.explainClient,
-		ExplainMessage: a.explainMessage, Verify: outbound.NewVerifier(a.deliverer).Verify,
-		Measure: ops.NewRequestMeter(a.registry).Measure, NotReady: a.notReady, Problems: a.digitalIDProblems, Alerts: a.alerts.service,
-		Challenges: a.web.challenges, ACMEOrders: a.acme, ACMEState: a.database.ACME(),
-		Jobs: a.jobs, Events: a.events, Webhooks: a.webhooks,
-	})
-	calls := xmlrpc.NewServer(xmlrpc.Services{
-		AuditLog: a.audit, Rates: rates, Version: version(), Authenticator: a.gate,
-		Configuration:     a.config,
-		CertificateReader: a.certificates, CertificateWriter: a.certificates, CertificateForcer: a.certificates, CertificateFiles: a.certificates,
-		CertificateSchedule: a.certificates,
-		Challenges:          a.web.challenges, Orders: a.acme,
-		Reporter: a.alerts.service,
-	}, a.logger, time.Now)
-	a.registerMetrics()
-	mux := http.NewServeMux()
-	mux.Handle("/", api.Handler())
-	mux.Handle("/RPC2", calls)
-	mux.Handle("/xmlrpc", calls)
-	ops.Register(mux, ops.Config{Gatherer: a.registry, NotReady: a.notReady})
-	a.management, a.web.management = rest.NewServer(mux, a.logger), mux
-	a.endStreams = api.EndStreams
-	return nil
-}
-
-// listenManagement opens the management address: credentials cross it, so in
-// clear it is for this machine only.
-func (a *App) listenManagement(ctx context.Context) error {
-	addr, err := netip.ParseAddrPort(a.options.API)
-	if err != nil || !addr.Addr().IsLoopback() {
-		return domain.E(domain.Invalid, "the management address %q must be a loopback address with a port, as 127.0.0.1:8025: it is clear HTTP", a.options.API)
-	}
-	var config net.ListenConfig
-	if a.listener, err = config.Listen(ctx, "tcp", addr.String()); err != nil {
-		return fmt.Errorf("listen for the API: %w", err)
-	}
-	a.onStop(func(context.Context) error { return closeListener(a.listener) })
-	return nil
-}
-
-func closeListener(l net.Listener) error {
-	if err := l.Close(); !errors.Is(err, net.ErrClosed) {
-		return err
-	}
-	return nil
-}
-
-// notReady returns why the gateway cannot do its work; nothing where it can.
-func (a *App) notReady(context.Context) []string {
-	var reasons []string
-	if err := a.engine.Ready(); err != nil {
-		reasons = append(reasons, err.Error())
-	}
-	if err := a.queue.Accepting(); err != nil {
-		reasons = append(reasons, "the queue cannot store: "+err.Error())
-	}
-	return reasons
-}
-
 // Start begins to serve. What cannot start (a port that is taken) is reported,
 // retried, and does not keep the rest from serving.
 func (a *App) Start(ctx context.Context) {
@@ -361,6 +276,7 @@ func (a *App) Start(ctx context.Context) {
 	a.startSessions()
 	a.onStop(a.flushEvents)
 	a.background.run(a.ring.Run)
+	a.background.run(a.policies.Run)
 	a.background.run(a.keepStatistics)
 	a.background.run(a.followConfirmations)
 	a.background.run(a.forgetDrafts)
@@ -381,6 +297,7 @@ func (a *App) Start(ctx context.Context) {
 	})
 	a.engine.Start(ctx)
 	a.background.run(a.engine.Run)
+	a.background.run(a.resolver.examine)
 	a.startAlerts()
 	a.startCertificates()
 	a.background.run(a.digitalID.Run)

@@ -46,10 +46,13 @@ func (a *App) reportRevert(err error) {
 }
 
 // explainDestination answers for the draft that the snapshot is of; nil is the
-// running configuration.
-func (a *App) explainDestination(ctx context.Context, under *config.Snapshot, name mailaddr.DomainName) probe.Destination {
+// running configuration. Flagged mail is under REQUIRETLS.
+func (a *App) explainDestination(ctx context.Context, under *config.Snapshot, name mailaddr.DomainName, flagged bool) probe.Destination {
 	if under == nil {
-		return a.deliverer.Explain(ctx, name)
+		under = a.deliverer.Snapshot()
+	}
+	if flagged {
+		return a.deliverer.ExplainFlaggedUnder(ctx, under, name)
 	}
 	return a.deliverer.ExplainUnder(ctx, under, name)
 }

@@ -10,6 +10,9 @@ import (
 	"postern/api/rest"
 )
 
+// requireTLSFlag is the flag of the commands that can ask for flagged mail (B56).
+const requireTLSFlag = "requiretls"
+
 func newExplainCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use:   "explain",
@@ -17,8 +20,10 @@ func newExplainCommand() *cobra.Command {
 		Long: "Ask a running gateway what it would do with mail, and why: the evidence, the rules that won\n" +
 			"and lost, and what would be tried. Nothing is connected to; \"postern verify\" does that.",
 	}
+	destination := explainCommand("destination DOMAIN", "Explain how mail to a domain would leave", "domain")
+	destination.Flags().Bool(requireTLSFlag, false, "explain mail that is flagged REQUIRETLS")
 	c.AddCommand(
-		explainCommand("destination DOMAIN", "Explain how mail to a domain would leave", "domain"),
+		destination,
 		explainCommand("client LISTENER ADDRESS", "Explain what a client would be allowed on a listener", "listener", "client"),
 		explainCommand("message ID", "Explain what becomes of a message in the queue", "message"),
 	)
@@ -38,6 +43,9 @@ func explainCommand(use, short string, parameters ...string) *cobra.Command {
 			query := url.Values{}
 			for i, name := range parameters {
 				query.Set(name, args[i])
+			}
+			if flagged, err := c.Flags().GetBool(requireTLSFlag); err == nil && flagged {
+				query.Set("require_tls", "true")
 			}
 			ask := func(client *apiClient, into *json.RawMessage) error {
 				return client.read(c.Context(), "/tls/explain?"+query.Encode(), into)

@@ -21,6 +21,9 @@ func writeDestination(out *strings.Builder, d *rest.DestinationExplanation) {
 	if d.MX != nil {
 		fmt.Fprintf(table, "  MX\t%s\n", describeMX(d.MX))
 	}
+	if d.MTASTS != nil {
+		fmt.Fprintf(table, "  MTA-STS\t%s\n", describeMTASTS(d.MTASTS))
+	}
 	values := fieldValues(d.Control)
 	for i, origin := range d.ControlOrigins {
 		label := ""
@@ -81,6 +84,27 @@ func describeMX(mx *rest.MXEvidence) string {
 		records = append(records, "authenticated by DNSSEC")
 	}
 	return strings.Join(records, ", ")
+}
+
+func describeMTASTS(e *rest.MTASTSEvidence) string {
+	var parts []string
+	switch {
+	case e.Unknown:
+		parts = append(parts, "cannot be found out: mail waits")
+	case !e.Applies:
+		parts = append(parts, "no policy is in force")
+	default:
+		parts = append(parts, fmt.Sprintf("%s, id %s, for %s", e.Policy.Mode, e.Policy.ID, strings.Join(e.Policy.MX, " ")))
+		if e.Policy.Pin != nil {
+			parts = append(parts, "pinned")
+		} else if e.Policy.ExpiresAt != nil {
+			parts = append(parts, "until "+e.Policy.ExpiresAt.Format(time.RFC3339))
+		}
+	}
+	if e.Problem != "" {
+		parts = append(parts, e.Problem+" "+e.Detail)
+	}
+	return strings.Join(parts, "; ")
 }
 
 // fieldValues are the fields of a document as text.
@@ -215,6 +239,9 @@ func writeMessage(out *strings.Builder, m *rest.MessageExplanation) {
 	fmt.Fprintf(out, "%s is %s. %s\n", m.ID, m.State, m.Why)
 	if m.RequireTLS {
 		out.WriteString("It is flagged REQUIRETLS.\n")
+	}
+	if m.TLSRequiredNo {
+		out.WriteString("Its header says TLS-Required: No.\n")
 	}
 	for _, group := range m.Groups {
 		recipients := make([]string, len(group.Recipients))

@@ -35,6 +35,7 @@ func (a *App) registerMetrics() {
 		gauge("postern_queue_accepting_status", "1 while messages can be stored, else 0.", a.accepting),
 		gauge("postern_outbound_no_tls_hosts", "Hosts on the one-hour list.", func() float64 { return float64(len(a.oneHour.List())) }),
 		gauge("postern_dns_cache_entries", "Answers and failures of the DNS that are remembered.", func() float64 { return float64(a.resolver.current.Load().Cached()) }),
+		gauge("postern_dns_validating_status", "1 while the DNS resolvers are known to validate, 0 while they are known not to, -1 where neither is known.", a.resolver.validatingStatus),
 		gauge("postern_outbound_idle_connections", "Connections kept for reuse.", func() float64 { return float64(a.deliverer.IdleConnections()) }),
 		gauge("postern_config_committed_revision", "Newest committed revision.", func() float64 { return float64(a.config.Status().Committed) }),
 		gauge("postern_config_applied_revision", "Revision in force.", func() float64 { return float64(a.config.Status().Applied) }),

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"time"
 )
 
@@ -19,7 +20,7 @@ func (a *App) keepStatistics(ctx context.Context) {
 			return
 		case <-ticker.C:
 		}
-		if err := a.statistics.Flush(ctx); err != nil && ctx.Err() == nil {
+		if err := a.writeStatistics(ctx); err != nil && ctx.Err() == nil {
 			a.logger.Error("TLS statistics not written", "error", err.Error())
 		}
 	}
@@ -28,5 +29,11 @@ func (a *App) keepStatistics(ctx context.Context) {
 // flushStatistics writes what was counted last, even where the stop has used up
 // its time.
 func (a *App) flushStatistics(ctx context.Context) error {
-	return a.statistics.Flush(context.WithoutCancel(ctx))
+	return a.writeStatistics(context.WithoutCancel(ctx))
+}
+
+// writeStatistics adds what was counted for our own reports and for those to other
+// domains to the store.
+func (a *App) writeStatistics(ctx context.Context) error {
+	return errors.Join(a.statistics.Flush(ctx), a.reportDays.Flush(ctx))
 }

@@ -18,6 +18,7 @@ import (
 func newVerifyCommand() *cobra.Command {
 	var f remoteFlags
 	var host, profile string
+	var flagged bool
 	var timeout time.Duration
 	c := &cobra.Command{
 		Use:   "verify [DOMAIN]",
@@ -36,6 +37,9 @@ func newVerifyCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
+			if flagged {
+				question["require_tls"] = true
+			}
 			ask := func(client *apiClient, into *json.RawMessage) error {
 				return client.ask(c.Context(), "/tls/verify", question, into)
 			}
@@ -49,6 +53,7 @@ func newVerifyCommand() *cobra.Command {
 	f.register(c.Flags())
 	c.Flags().StringVar(&host, "host", "", "the only host to test, with a port where it is not 25")
 	c.Flags().StringVar(&profile, "profile", "", "the server profile whose URIs alone to test, credentials included")
+	c.Flags().BoolVar(&flagged, requireTLSFlag, false, "test for mail that is flagged REQUIRETLS")
 	c.Flags().DurationVar(&timeout, "timeout", probe.MaxVerifyTime, "longest time for the test")
 	return c
 }

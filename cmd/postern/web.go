@@ -53,7 +53,7 @@ func (a *App) makeWeb(ctx context.Context) error {
 	challenges, err := acme.NewChallenges(ctx, a.database.Challenges(), time.Now)
 	a.web = websites{
 		endpoints: &web.Endpoints{Log: a.logger}, challenges: challenges, tlsAnswers: new(acme.TLSAnswers), release: func() {},
-		public: wellknown.New(wellknown.Config{Challenges: challenges, Webroot: a.makeWebroot()}),
+		public: wellknown.New(wellknown.Config{Challenges: challenges, Webroot: a.makeWebroot(), Policy: a.hostedPolicy}),
 	}
 	return err
 }

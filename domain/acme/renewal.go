@@ -66,6 +66,13 @@ func (r Renewal) Failed(now time.Time, asked time.Duration, chance float64) Rene
 	return r
 }
 
+// Cancelled returns the renewal after an order that somebody ended: the schedule
+// leaves them a day before it begins another.
+func (r Renewal) Cancelled(now time.Time) Renewal {
+	r.NextTry = now.Add(maxPause).UTC()
+	return r
+}
+
 // Window is when an authority wants a certificate to be renewed (RFC 9773 §4.2).
 type Window struct{ Start, End time.Time }
 

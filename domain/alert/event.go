@@ -17,7 +17,10 @@ const (
 	STARTTLSDropped    Kind = "starttls_dropped"     // about a destination domain
 	WebhookFailing     Kind = "webhook_failing"      // about a webhook
 	ACMEFailed         Kind = "acme_failed"          // about the main name of an order (B48)
-	Reported           Kind = "reported"             // about the subject of a report (B49)
+	// ResolverNotValidating: DANE is off, since a resolver that is believed does not
+	// validate (B63).
+	ResolverNotValidating Kind = "resolver_not_validating"
+	Reported              Kind = "reported" // about the subject of a report (B49)
 )
 
 // Type returns the type that recipients subscribe to.

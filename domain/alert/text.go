@@ -26,6 +26,8 @@ func (e Event) subject() string {
 		return "Too much " + e.About + " mail is in clear"
 	case STARTTLSDropped:
 		return "Mail for " + e.About + " goes in clear, and went under TLS before"
+	case ResolverNotValidating:
+		return "DANE is off: the DNS resolver does not validate"
 	case Reported:
 		return e.About
 	case WebhookFailing:
@@ -57,6 +59,10 @@ func (k Kind) Advice() string {
 		return "The gateway serves on with the revision before. Mend what is named above, or roll the revision back."
 	case SpoolUnhealthy:
 		return "New mail is refused for now, so that senders keep it. Look at the disk of the data directory."
+	case ResolverNotValidating:
+		return "Mail goes without the protection of TLSA records, and waits where the destination control makes DANE mandatory. Let " +
+			"a validating resolver run on this machine, or name one and trust its address in the settings of DNS; it is looked " +
+			"at all the time, and the alert resolves itself."
 	case Reported:
 		return "A program outside the gateway reported this. Resolve the alert when the matter is settled: the program " +
 			"reports failures, and nothing ends the alert by itself."

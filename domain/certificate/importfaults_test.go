@@ -72,7 +72,7 @@ func TestImportFaultsOfText(t *testing.T) {
 			fault("/label", "control characters"), fault("/certificate", "cannot be read"),
 			fault("/private_key", "is encrypted"), fault("/chain/0", "certificate request"),
 		}},
-		{"too large", ImportRequest{Certificate: strings.Repeat("x", maxImportBytes), PrivateKey: key}, []domain.Fault{fault("", "larger than")}},
+		{"too large", ImportRequest{Certificate: strings.Repeat("x", maxImportBytes), PrivateKey: key}, []domain.Fault{fault("/certificate", "is too large")}},
 		{"too many blocks", ImportRequest{Certificate: strings.Repeat("-----BEGIN X-----\n", maxBlocks), PrivateKey: key}, []domain.Fault{
 			fault("/certificate", "damaged"), fault("/private_key", "more than 32 PEM blocks"),
 		}},

@@ -44,22 +44,35 @@ type bundle struct {
 // readAll reads every field. The bundle then has at least one certificate and
 // exactly one key unless there are faults.
 func (b *bundle) readAll(f *domain.Faults, r ImportRequest) {
-	size := len(r.Certificate) + len(r.PrivateKey)
-	for _, text := range r.Chain {
-		size += len(text)
+	parts := r.parts()
+	size, longest := 0, parts[0]
+	for _, p := range parts {
+		size += len(p.text)
+		if len(p.text) > len(longest.text) {
+			longest = p
+		}
 	}
 	if size > maxImportBytes {
-		f.Add("", "the texts together are larger than %d bytes", maxImportBytes)
+		f.Add(longest.pointer, "is too large: all texts together may have %d bytes", maxImportBytes)
 		return
 	}
-	b.read(f, "/certificate", r.Certificate)
-	b.read(f, "/private_key", r.PrivateKey)
-	for i, text := range r.Chain {
-		b.read(f, fmt.Sprintf("/chain/%d", i), text)
+	for _, p := range parts {
+		b.read(f, p.pointer, p.text)
 	}
 	if len(*f) == 0 {
 		b.checkComplete(f)
 	}
+}
+
+// part is a text of an import, with where it stands.
+type part struct{ pointer, text string }
+
+func (r ImportRequest) parts() []part {
+	parts := []part{{"/certificate", r.Certificate}, {"/private_key", r.PrivateKey}}
+	for i, text := range r.Chain {
+		parts = append(parts, part{fmt.Sprintf("/chain/%d", i), text})
+	}
+	return parts
 }
 
 // checkComplete reports parts that are missing or too many.

@@ -78,6 +78,7 @@ func (b *builder) own() {
 	b.next.profiles = clone(b.next.profiles)
 	b.next.recipients = clone(b.next.recipients)
 	b.next.webhooks = clone(b.next.webhooks)
+	b.next.stsPolicies = clone(b.next.stsPolicies)
 	b.ownMaps = true
 }
 

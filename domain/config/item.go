@@ -34,6 +34,7 @@ const (
 	KindAlertRecipient      Kind = "alert_recipient"
 	KindWebhook             Kind = "webhook"
 	KindContentFilters      Kind = "content_filters" // key: ContentFiltersKey
+	KindMTASTSPolicy        Kind = "mta_sts_policy"  // that we publish; key: the domain
 )
 
 // ContentFiltersKey is the key of the one list of content filters: their order is

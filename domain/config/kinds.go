@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 
 	"postern/domain"
+	"postern/domain/mtasts"
 	"postern/domain/policy"
 )
 
@@ -50,6 +51,8 @@ func kindOf(k Kind, key string) (kind, bool) {
 		return kind{decodeAs[policy.Webhook], keyBy(func(w policy.Webhook) string { return w.Name }), compileWebhook}, true
 	case KindContentFilters:
 		return kind{decodeAs[policy.ContentFilters], func(Value) string { return ContentFiltersKey }, compileContentFilters}, true
+	case KindMTASTSPolicy:
+		return kind{decodeAs[mtasts.Hosting], keyBy(func(h mtasts.Hosting) string { return h.Domain.String() }), compileMTASTSPolicy}, true
 	}
 	return kind{}, false
 }
@@ -79,6 +82,8 @@ const (
 	SectionManagement = "management"
 
 	SectionACME = "acme"
+
+	SectionMTASTS = "mta_sts"
 )
 
 func settingsKind(section string) (kind, bool) {
@@ -103,6 +108,8 @@ func settingsKind(section string) (kind, bool) {
 		return sectionKind(func(s *policy.Settings) *policy.ManagementSettings { return &s.Management }), true
 	case SectionACME:
 		return sectionKind(func(s *policy.Settings) *policy.ACMESettings { return &s.ACME }), true
+	case SectionMTASTS:
+		return sectionKind(func(s *policy.Settings) *policy.MTASTSSettings { return &s.MTASTS }), true
 	}
 	return kind{}, false
 }

@@ -30,6 +30,7 @@ func defaultSettings() policy.Settings {
 		PublicWeb:  policy.DefaultPublicWebSettings(),
 		Management: policy.DefaultManagementSettings(),
 		ACME:       policy.DefaultACMESettings(),
+		MTASTS:     policy.DefaultMTASTSSettings(), // B5
 	}
 }
 
@@ -128,6 +129,7 @@ func (seed Seed) settings() []Edit {
 		{Kind: KindSettings, Key: SectionPublicWeb, Value: settings.PublicWeb},
 		{Kind: KindSettings, Key: SectionManagement, Value: settings.Management},
 		{Kind: KindSettings, Key: SectionACME, Value: settings.ACME},
+		{Kind: KindSettings, Key: SectionMTASTS, Value: settings.MTASTS},
 	}
 }
 

@@ -70,6 +70,7 @@ type Dependencies struct {
 	History      History
 	Certificates Certificates
 	Sockets      Sockets
+	MailHosts    MailHosts // nil: nobody looks
 	Bus          *event.Bus
 	Now          func() time.Time
 }
@@ -80,6 +81,7 @@ type Service struct {
 	history History
 	certs   Certificates
 	sockets Sockets
+	hosts   MailHosts
 	bus     *event.Bus
 	now     func() time.Time
 
@@ -94,7 +96,7 @@ type Service struct {
 // newest one.
 func NewService(ctx context.Context, d Dependencies) (*Service, error) {
 	s := &Service{
-		store: d.Store, history: d.History, certs: d.Certificates, sockets: d.Sockets, bus: d.Bus, now: d.Now,
+		store: d.Store, history: d.History, certs: d.Certificates, sockets: d.Sockets, hosts: d.MailHosts, bus: d.Bus, now: d.Now,
 	}
 	if err := s.reload(ctx); err != nil {
 		return nil, domain.Wrap(err, "load the configuration")
@@ -211,27 +213,6 @@ func joinErr(err, second error) error {
 func (s *Service) publish(next *Snapshot) {
 	s.snapshot.Store(next)
 	s.bus.Publish(event.ConfigurationChanged)
-}
-
-// reload compiles the newest configuration from the store and publishes it.
-func (s *Service) reload(ctx context.Context) error {
-	builder := new(Snapshot).succeed()
-	builder.next.Settings = defaultSettings()
-	revision, err := s.store.Load(ctx, func(item Item) error {
-		v, err := decode(item.Kind, item.Key, item.Document)
-		if err != nil {
-			return err
-		}
-		return builder.put(item.Kind, item.Key, v)
-	})
-	if err != nil {
-		return err
-	}
-	if err := s.loadPending(ctx); err != nil {
-		return err
-	}
-	s.publish(builder.done(revision))
-	return nil
 }
 
 // decode reads a stored document; a nil document is a nil value.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"postern/domain/mailaddr"
+	"postern/domain/mtasts"
 	"postern/domain/policy"
 )
 
@@ -25,6 +26,7 @@ type Snapshot struct {
 	profiles     map[string]policy.ServerProfile
 	recipients   map[string]policy.AlertRecipient
 	webhooks     map[string]policy.Webhook
+	stsPolicies  map[string]mtasts.Hosting // that we publish, by domain
 	domains      table[mailaddr.DomainName, struct{}]
 	controls     hostTable[policy.DestinationControl]
 	routes       hostTable[policy.Route]

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"postern/domain"
+	"postern/domain/mtasts"
 	"postern/domain/policy"
 )
 
@@ -99,6 +100,7 @@ func (s *Service) validateWhole(ctx context.Context, base, next *Snapshot, c Cha
 		part, warn, err := s.validateInPlace(ctx, next, e, s.certificatesFor(c))
 		if err == nil && !c.unbound && len(part)+len(values[i]) == 0 {
 			err = s.checkSockets(ctx, &part, base, e.Value)
+			s.checkMailHosts(ctx, &part, base, e.Value)
 		}
 		if err != nil && !used.add(e, err) {
 			return nil, cmp.Or(faults.Err(), err)
@@ -190,6 +192,8 @@ func (s *Service) validateInPlace(ctx context.Context, next *Snapshot, e Edit, c
 	case policy.ManagementSettings:
 		faults = checkAddresses(next, v)
 		warnings, err = checkCertificate(ctx, certs, &faults, "/certificate_id", v.CertificateID)
+	case mtasts.Hosting:
+		faults, warnings = checkMTASTSPolicy(next, v), s.warnMTASTSPolicy(next, v)
 	case policy.TLSSettings:
 		if v.Enabled {
 			// B1: switching on needs a usable active certificate.
@@ -248,6 +252,9 @@ func checkDeletion(next *Snapshot, e Edit) error {
 	}
 	if e.Kind == KindServerProfile {
 		return checkProfileUnused(next, e.Key)
+	}
+	if _, exists := next.stsPolicies[e.Key]; exists && e.Kind == KindDomain {
+		return domain.E(domain.Conflict, "domain %q has an MTA-STS policy: publish mode none for as long as max_age says, and delete it", e.Key)
 	}
 	if e.Kind != KindMailFlowPolicy {
 		return nil

@@ -1,6 +1,10 @@
 package delivery
 
-import "postern/domain/policy"
+import (
+	"time"
+
+	"postern/domain/policy"
+)
 
 // Evidence is what a try showed of a host beyond what was asked of it, so that
 // another requirement can be held against it later (B72). A fact that was not
@@ -40,15 +44,30 @@ const (
 // Published is what the recipient domain and the message said about TLS.
 type Published struct {
 	DANE          string `json:"dane,omitempty"`
+	UnsignedMX    bool   `json:"unsigned_mx,omitempty"` // its TLSA records do not answer for the domain
 	MTASTS        string `json:"mta_sts,omitempty"`
 	SecureMX      bool   `json:"secure_mx,omitempty"`
 	TLSRequiredNo bool   `json:"tls_required_no,omitempty"`
+	// MTASTSPolicy is the policy behind MTASTS; nil: the domain has none.
+	MTASTSPolicy *MTASTSEvidence `json:"mta_sts_policy,omitempty"`
+}
+
+// MTASTSEvidence is the policy of the recipient domain that was in force, and why a
+// newer one was not known (B60).
+type MTASTSEvidence struct {
+	Mode      string    `json:"mode,omitempty"` // empty: no policy was in force
+	ID        string    `json:"id,omitempty"`
+	FetchedAt time.Time `json:"fetched_at,omitzero"`
+	ExpiresAt time.Time `json:"expires_at,omitzero"`
+	Pinned    bool      `json:"pinned,omitempty"`
+	Problem   string    `json:"problem,omitempty"` // as sts-policy-fetch-error
+	Detail    string    `json:"detail,omitempty"`
 }
 
 // PublishedIn takes from the inputs of a decision what no configuration says;
 // nil where there is nothing.
 func PublishedIn(in *policy.OutboundInputs) *Published {
-	p := Published{SecureMX: in.SecureMX, TLSRequiredNo: in.TLSRequiredNo}
+	p := Published{SecureMX: in.SecureMX, UnsignedMX: in.UnsignedMX, TLSRequiredNo: in.TLSRequiredNo}
 	if in.DANE != policy.DANEUnknown {
 		p.DANE = in.DANE.String()
 	}
@@ -71,10 +90,10 @@ func (p *Published) Fill(in *policy.OutboundInputs) {
 			in.DANE = state
 		}
 	}
-	for state := policy.MTASTSNone; state <= policy.MTASTSUnlisted; state++ {
+	for state := policy.MTASTSNone; state <= policy.MTASTSUnknown; state++ {
 		if state.String() == p.MTASTS {
 			in.MTASTS = state
 		}
 	}
-	in.SecureMX, in.TLSRequiredNo = p.SecureMX, p.TLSRequiredNo
+	in.SecureMX, in.UnsignedMX, in.TLSRequiredNo = p.SecureMX, p.UnsignedMX, p.TLSRequiredNo
 }

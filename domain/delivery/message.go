@@ -107,6 +107,9 @@ type Envelope struct {
 	// RequireTLS says that the client flagged the message with REQUIRETLS, for
 	// all recipients. The flag is kept here and never in a header (B58).
 	RequireTLS bool
+	// TLSRequiredNo says that the header asks for delivery even where MTA-STS or
+	// DANE would hold the message back: TLS-Required: No (B58; RFC 8689 §3).
+	TLSRequiredNo bool
 	// Return is the RET parameter, "FULL", "HDRS" or empty (RFC 3461).
 	Return     string
 	EnvelopeID string

@@ -37,8 +37,10 @@ const (
 	StageConnect  Stage = "connect"
 	StageSTARTTLS Stage = "starttls"
 	StageVerify   Stage = "verify"
-	StageAuth     Stage = "auth" // credentials of a server profile (B32)
-	StageTransfer Stage = "transfer"
+	// StageExtensions is what the peer offers inside TLS: REQUIRETLS (B56).
+	StageExtensions Stage = "extensions"
+	StageAuth       Stage = "auth" // credentials of a server profile (B32)
+	StageTransfer   Stage = "transfer"
 )
 
 // Outcome is the end of a try for one recipient.

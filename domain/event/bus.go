@@ -26,6 +26,7 @@ const (
 	QueueChanged                      // messages were queued, released or made due
 	AccountsChanged                   // administrators, tokens or roles changed
 	ConfigurationStuck                // what keeps the newest revision from being applied changed
+	ResolverExamined                  // it was looked whether the DNS resolvers validate
 )
 
 // Bus carries wakes from those who changed something to those who follow. The

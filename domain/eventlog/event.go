@@ -57,6 +57,9 @@ const (
 
 	TLSFailed Type = "tls.failed" // to a destination that requires it
 
+	MTASTSPolicyChanged Type = "mta_sts.policy_changed" // of another domain: it is new, or another
+	MTASTSPolicyFailed  Type = "mta_sts.policy_failed"  // it cannot be fetched
+
 	AlertOpened       Type = "alert.opened"
 	AlertAcknowledged Type = "alert.acknowledged"
 	AlertResolved     Type = "alert.resolved"
@@ -90,7 +93,7 @@ func Types() []Type {
 		ConfigurationConfirmed, ConfigurationReverted, DraftOpened, DraftCommitted, DraftDiscarded,
 		CertificateCreated, CertificateActivated, CertificateDeleted, CertificateExpiring,
 		CertificateInstalled, CertificateStaged, CertificateExported, DigitalIDLoaded, DigitalIDRefused,
-		TLSFailed, AlertOpened, AlertAcknowledged, AlertResolved,
+		TLSFailed, MTASTSPolicyChanged, MTASTSPolicyFailed, AlertOpened, AlertAcknowledged, AlertResolved,
 		MessageBounced, MessageHeld, MessageReleased, MessageRetried, MessageDeleted,
 		QueueUnhealthy, QueueRecovered, JobFinished, TokenCreated, TokenDeleted,
 		AdministratorCreated, AdministratorChanged, AdministratorDeleted, EventsLost,

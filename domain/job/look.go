@@ -57,7 +57,7 @@ func (s *Service) Cancel(ctx context.Context, id string) (Job, error) {
 	if j.State.Over() {
 		return j, over(j)
 	}
-	r.cancel(errCancelled)
+	r.cancel(ErrCancelled)
 	return j, nil
 }
 

@@ -23,7 +23,8 @@ const (
 
 // Why a job's context ends before its work is done.
 var (
-	errCancelled = errors.New("the job was cancelled")
+	// ErrCancelled is the cause of a context whose job somebody ended.
+	ErrCancelled = errors.New("the job was cancelled")
 	errStopping  = errors.New("the gateway stops")
 )
 
@@ -186,7 +187,7 @@ func (s *Service) end(ctx context.Context, r *run, result any, err error) {
 		switch {
 		case err == nil:
 			return j.ended(Succeeded, document, nil, now)
-		case errors.Is(cause, errCancelled):
+		case errors.Is(cause, ErrCancelled):
 			return j.ended(Cancelled, nil, nil, now)
 		case errors.Is(cause, errStopping):
 			return j.interrupted(now)

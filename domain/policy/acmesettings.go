@@ -18,6 +18,7 @@ type ACMEChallenge string
 const (
 	ACMEHTTP01    ACMEChallenge = "http-01"     // RFC 8555 §8.3, at port 80
 	ACMETLSALPN01 ACMEChallenge = "tls-alpn-01" // RFC 8737, at port 443
+	ACMEDNS01     ACMEChallenge = "dns-01"      // RFC 8555 §8.4, a TXT record
 )
 
 // ACMESettings say from which authority the gateway gets its certificate by itself
@@ -40,13 +41,16 @@ type ACMESettings struct {
 	// ReuseKey renews with the key of the certificate before.
 	ReuseKey bool `json:"reuse_key"`
 	// AlternativeNames stand in the certificate beside our host name.
-	AlternativeNames []mailaddr.DomainName `json:"alternative_names"`
-	Challenge        ACMEChallenge         `json:"challenge"`
+	AlternativeNames []ACMEName    `json:"alternative_names"`
+	Challenge        ACMEChallenge `json:"challenge"`
+	// DNSUpdate or DNSHook answers dns-01.
+	DNSUpdate ACMEUpdate `json:"dns_update"`
+	DNSHook   ACMEHook   `json:"dns_hook"`
 }
 
 // DefaultACMESettings are those of a fresh installation: nobody is asked.
 func DefaultACMESettings() ACMESettings {
-	return ACMESettings{KeyType: acmeKeyTypes[0], Challenge: ACMEHTTP01}
+	return ACMESettings{KeyType: acmeKeyTypes[0], Challenge: ACMEHTTP01, DNSUpdate: ACMEUpdate{Algorithm: tsigAlgorithms[0]}}
 }
 
 // acmeKeyTypes are the keys that the gateway makes (B42).
@@ -75,8 +79,9 @@ func (s ACMESettings) Validate() (f domain.Faults) {
 	checkDirectory(&f, "/directory_url", s.DirectoryURL)
 	checkDirectory(&f, "/fallback_directory_url", s.FallbackDirectoryURL)
 	checkOneOf(&f, "/key_type", s.KeyType, acmeKeyTypes[:]...)
-	checkOneOf(&f, "/challenge", s.Challenge, ACMEHTTP01, ACMETLSALPN01)
+	checkOneOf(&f, "/challenge", s.Challenge, ACMEHTTP01, ACMETLSALPN01, ACMEDNS01)
 	s.validateLists(&f)
+	s.validateDNS(&f)
 	if len(s.Profile) > maxACMEText {
 		f.Add("/profile", "is longer than %d octets", maxACMEText)
 	}
@@ -98,6 +103,15 @@ func (s ACMESettings) Validate() (f domain.Faults) {
 func (s ACMESettings) validateLists(f *domain.Faults) {
 	if len(s.AlternativeNames) > maxACMENames {
 		f.Add("/alternative_names", "has more than %d names", maxACMENames)
+	}
+	for i, n := range s.AlternativeNames {
+		if slices.Contains(s.AlternativeNames[:i], n) {
+			f.Add(fmt.Sprintf("/alternative_names/%d", i), "%s is listed before", n)
+		}
+		// RFC 8555 §7.1.3, §8.3: a wildcard is proven by dns-01 alone.
+		if n.IsWildcard() && s.Challenge != ACMEDNS01 {
+			f.Add(fmt.Sprintf("/alternative_names/%d", i), "%s can be proven by dns-01 alone: set the challenge to dns-01, or list the names one by one", n)
+		}
 	}
 	if len(s.Contacts) > maxACMEContacts {
 		f.Add("/contacts", "has more than %d addresses", maxACMEContacts)

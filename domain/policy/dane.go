@@ -26,3 +26,19 @@ func (d *Decision) demandDANE(in OutboundInputs) {
 		})
 	}
 }
+
+// daneDecides reports whether DANE answers for the recipient domain, so that
+// MTA-STS has no say any more (B63, RFC 8461 §2). It does not where unsigned MX
+// records name the host: a forged one could lead past the MTA-STS policy to a host
+// whose TLSA records are in the best of order. Then both must be met.
+func (in OutboundInputs) daneDecides() bool {
+	return in.DANE == DANEUsable && !in.UnsignedMX
+}
+
+// explained adds what is known of the cause.
+func explained(what, cause string) string {
+	if cause == "" {
+		return what
+	}
+	return what + ": " + cause
+}

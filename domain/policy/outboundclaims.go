@@ -24,7 +24,11 @@ func claimsOf(in OutboundInputs) []claim {
 			level:  TLSRequired,
 		})
 	}
-	claims = append(claims, remoteClaims(in)...)
+	remote := remoteClaims(in)
+	claims = append(claims, remote...)
+	if len(remote) > 0 && in.remoteLiftedBy() == liftedByHeader {
+		claims = append(claims, headerClaim())
+	}
 	if in.RequireTLS {
 		claims = append(claims, requireTLSClaim(in))
 	}
@@ -75,7 +79,7 @@ func remoteClaims(in OutboundInputs) []claim {
 			reason: Reason{Rule: "mta_sts", Entry: in.MTASTS.String(), Asks: "required, verified as the MX host", OverruledBy: lifted},
 			level:  TLSRequired, check: CheckMXHost,
 		}
-		if lifted == "" && in.DANE == DANEUsable {
+		if lifted == "" && in.daneDecides() {
 			c.reason.OverruledBy = "dane"
 		}
 		claims = append(claims, c)

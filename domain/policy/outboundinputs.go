@@ -12,9 +12,10 @@ const (
 	MTASTSTesting                     // mode testing: never decides
 	MTASTSEnforce                     // mode enforce, the host is listed
 	MTASTSUnlisted                    // mode enforce, the host is not listed
+	MTASTSUnknown                     // it could not be found out: this domain must wait
 )
 
-var mtaSTSStateNames = [...]string{"none", "testing", "enforce", "unlisted"}
+var mtaSTSStateNames = [...]string{"none", "testing", "enforce", "unlisted", "unknown"}
 
 // String returns the state's name.
 func (s MTASTSState) String() string { return nameOf(mtaSTSStateNames[:], s) }
@@ -49,9 +50,17 @@ type OutboundInputs struct {
 	RemoteOverride string
 	// Routed says that a route which is not the policy domain leads to the
 	// host, so that MTA-STS and DANE do not apply (B31).
-	Routed        bool
-	Profile       *ProfileRequirement
-	DANE          DANEState
+	Routed bool
+	// Configured says that the configuration names the host, and not DNS.
+	Configured bool
+	Profile    *ProfileRequirement
+	DANE       DANEState
+	// DANEDetail says why DANE failed, or is absent; empty where nothing is to say.
+	DANEDetail string
+	// UnsignedMX says that the MX records which name the host are not signed: its
+	// TLSA records bind, yet whoever forges MX records may name a host of his own
+	// (RFC 7672 §2.2.1).
+	UnsignedMX    bool
 	MTASTS        MTASTSState
 	SecureMX      bool // the host was found by DNSSEC or is listed by MTA-STS
 	RequireTLS    bool // the message is flagged REQUIRETLS (B55)
@@ -70,8 +79,8 @@ func (in OutboundInputs) remoteLiftedBy() string {
 		return "destination_control.override_remote_policy"
 	case in.Exemption != nil && in.Exemption.OverrideRemotePolicy:
 		return "starttls_exemption.override_remote_policy"
-	case in.TLSRequiredNo:
-		return "tls_required_no"
+	case in.TLSRequiredNo && in.headerIgnoredFor() == "":
+		return liftedByHeader
 	}
 	return ""
 }

@@ -27,6 +27,7 @@ func Effective(in OutboundInputs) Decision {
 	d.Refused = refusal(in, d)
 	d.switchOff(in, winner)
 	d.demandDANE(in)
+	d.passOverHeader(in)
 	d.report(in.ReportOnly)
 	return d
 }
@@ -104,13 +105,24 @@ func (d *Decision) switchOff(in OutboundInputs, winner string) {
 func refusal(in OutboundInputs, d Decision) *Refusal {
 	remote := in.remoteLiftedBy() == ""
 	switch {
-	case in.RequireTLS && !in.SecureMX:
-		return &Refusal{Rule: "requiretls", Code: "5.7.10", Detail: "neither MTA-STS nor DNSSEC vouches for the MX host"}
+	// B57: before a permanent refusal, since a look-up that failed is no
+	// requirement that failed.
 	case remote && in.DANE == DANEFailed:
-		return &Refusal{Rule: "dane", Code: "4.7.5", Detail: "the DNSSEC look-up for the host failed"}
+		return &Refusal{Rule: "dane", Code: "4.7.5", Detail: explained("the DNSSEC look-up for the host failed", in.DANEDetail)}
+	case remote && in.MTASTS == MTASTSUnknown && !in.daneDecides():
+		return &Refusal{Rule: "mta_sts", Code: "4.4.3", Detail: "whether the domain has an MTA-STS policy could not be found out"}
+	case in.RequireTLS && !in.vouchedFor():
+		return &Refusal{Rule: "requiretls", Code: "5.7.10", Detail: "neither MTA-STS nor DNSSEC vouches for the MX host"}
 	case remote && in.Control.DANE == DANEMandatory && in.DANE != DANEUsable:
-		return &Refusal{Rule: "destination_control", Code: "4.7.5", Detail: "DANE is mandatory and the host has no usable TLSA record"}
-	case remote && in.MTASTS == MTASTSUnlisted && in.DANE != DANEUsable:
+		return &Refusal{
+			Rule: "destination_control", Code: "4.7.5",
+			Detail: explained("DANE is mandatory and the host has no usable TLSA record", in.DANEDetail),
+		}
+	// RFC 7672 §2.2.1: a host that unsigned MX records name is no secure way to the
+	// domain.
+	case remote && in.Control.DANE == DANEMandatory && in.UnsignedMX:
+		return &Refusal{Rule: "destination_control", Code: "4.7.5", Detail: "DANE is mandatory and the MX records are not signed"}
+	case remote && in.MTASTS == MTASTSUnlisted && !in.daneDecides():
 		return &Refusal{Rule: "mta_sts", Code: "4.7.5", Detail: "the MTA-STS policy does not list the host"}
 	}
 	return nil

@@ -57,7 +57,7 @@ func TestRemoteMatrix(t *testing.T) {
 	}
 	for level := TLSNone; level <= TLSRequiredVerifyHosted; level++ {
 		for dane := DANEUnknown; dane <= DANEFailed; dane++ {
-			for sts := MTASTSNone; sts <= MTASTSUnlisted; sts++ {
+			for sts := MTASTSNone; sts <= MTASTSUnknown; sts++ {
 				for _, lift := range []string{"-", "control", "exemption", "header", "route"} {
 					in := inputs(t, "example.com", level)
 					in.DANE, in.MTASTS = dane, sts
@@ -78,12 +78,13 @@ func TestDANEModeMatrix(t *testing.T) {
 		"-":         func(*OutboundInputs) {},
 		"control":   func(in *OutboundInputs) { in.RemoteOverride = "their records are broken" },
 		"exemption": func(in *OutboundInputs) { in.Exemption = &STARTTLSEntry{OverrideRemotePolicy: true} },
+		"header":    func(in *OutboundInputs) { in.TLSRequiredNo = true },
 		"route":     func(in *OutboundInputs) { in.Routed = true },
 	}
 	for _, mode := range []DANEMode{DANEOff, DANEOpportunistic, DANEMandatory} {
 		for _, level := range []TLSLevel{TLSPreferred, TLSRequired} {
 			for dane := DANEUnknown; dane <= DANEFailed; dane++ {
-				for _, lift := range []string{"-", "control", "exemption", "route"} {
+				for _, lift := range []string{"-", "control", "exemption", "header", "route"} {
 					for _, flagged := range []bool{false, true} {
 						in := inputs(t, "example.com", level)
 						in.Control.DANE, in.DANE = mode, dane
@@ -98,6 +99,40 @@ func TestDANEModeMatrix(t *testing.T) {
 	m.compare(t, "dane_mode")
 }
 
+// TestUnsignedMXMatrix covers hosts that MX records without a signature name: their
+// TLSA records bind, but do not answer for the domain (B63, RFC 7672 §2.2.1).
+func TestUnsignedMXMatrix(t *testing.T) {
+	m := newMatrix("unsigned_mx", "mode", "dane", "mta_sts", "requiretls")
+	for _, unsigned := range []bool{false, true} {
+		for _, mode := range []DANEMode{DANEOpportunistic, DANEMandatory} {
+			for dane := DANEUnknown; dane <= DANEFailed; dane++ {
+				for sts := MTASTSNone; sts <= MTASTSUnlisted; sts++ {
+					for _, flagged := range []bool{false, true} {
+						in := inputs(t, "example.com", TLSPreferred)
+						in.Control.DANE, in.DANE, in.MTASTS, in.UnsignedMX = mode, dane, sts, unsigned
+						in.RequireTLS, in.SecureMX = flagged, !unsigned || sts == MTASTSTesting || sts == MTASTSEnforce
+						m.add(Effective(in), unsigned, mode, dane, sts, flagged)
+					}
+				}
+			}
+		}
+	}
+	m.compare(t, "unsigned_mx")
+}
+
+// TestDANEDetailExplainsTheRefusal: the class of the failure is told (B63).
+func TestDANEDetailExplainsTheRefusal(t *testing.T) {
+	in := inputs(t, "example.com", TLSPreferred)
+	in.DANE, in.DANEDetail = DANEFailed, "look up TLSA: bogus"
+	if d := Effective(in); d.Refused == nil || d.Refused.Detail != "the DNSSEC look-up for the host failed: look up TLSA: bogus" {
+		t.Errorf("refused %+v", d.Refused)
+	}
+	in.Control.DANE, in.DANE = DANEMandatory, DANEAbsent
+	if d := Effective(in); d.Refused == nil || !strings.HasSuffix(d.Refused.Detail, "record: look up TLSA: bogus") {
+		t.Errorf("refused %+v", d.Refused)
+	}
+}
+
 // TestRequireTLSMatrix covers messages flagged REQUIRETLS (B26, B55–B58).
 func TestRequireTLSMatrix(t *testing.T) {
 	m := newMatrix("enabled", "level", "secure_mx", "dane", "mta_sts", "override", "header_no")
@@ -105,7 +140,7 @@ func TestRequireTLSMatrix(t *testing.T) {
 		for _, level := range []TLSLevel{TLSNone, TLSPreferred, TLSRequiredVerify} {
 			for _, secure := range []bool{true, false} {
 				for _, dane := range []DANEState{DANEAbsent, DANEUsable, DANEFailed} {
-					for _, sts := range []MTASTSState{MTASTSNone, MTASTSTesting, MTASTSEnforce, MTASTSUnlisted} {
+					for _, sts := range []MTASTSState{MTASTSNone, MTASTSTesting, MTASTSEnforce, MTASTSUnlisted, MTASTSUnknown} {
 						for _, override := range []bool{false, true} {
 							for _, no := range []bool{false, true} {
 								in := inputs(t, "example.com", level)

@@ -73,6 +73,10 @@ type DNSSettings struct {
 	Servers []string `json:"servers"` // "address:port"
 	// Trusted are resolvers off this machine whose AD bit is believed (B63).
 	Trusted []netip.Addr `json:"trusted"`
+	// SignedName and BogusName are the names by which a resolver shows whether it
+	// validates; empty: the root, and a public name that is kept broken for that.
+	SignedName string `json:"signed_name,omitempty"`
+	BogusName  string `json:"bogus_name,omitempty"`
 }
 
 // Validate reports every broken rule of the settings.
@@ -85,7 +89,21 @@ func (s DNSSettings) Validate() (f domain.Faults) {
 			f.Add(fmt.Sprintf("/servers/%d", i), "%q is no address with port: write 127.0.0.1:53 or [::1]:53", server)
 		}
 	}
+	if s.SignedName != "." {
+		checkDNSName(&f, "/signed_name", s.SignedName)
+	}
+	checkDNSName(&f, "/bogus_name", s.BogusName)
 	return f
+}
+
+// checkDNSName reports what is no domain name; empty is none to check.
+func checkDNSName(f *domain.Faults, pointer, name string) {
+	if name == "" {
+		return
+	}
+	if _, err := mailaddr.ParseDomainName(name); err != nil {
+		f.Add(pointer, "%q is no domain name", name)
+	}
 }
 
 // OutboundSettings say how we present ourselves to next hops.
@@ -123,4 +141,6 @@ type Settings struct {
 	Management ManagementSettings
 
 	ACME ACMESettings
+
+	MTASTS MTASTSSettings
 }

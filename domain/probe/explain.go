@@ -6,6 +6,7 @@ package probe
 
 import (
 	"postern/domain/delivery"
+	"postern/domain/mtasts"
 	"postern/domain/policy"
 )
 
@@ -19,6 +20,9 @@ type Destination struct {
 	Route *policy.Route
 	// MX is what DNS says; nil where it is not asked.
 	MX *MX
+	// MTASTS is what is known of the domain's MTA-STS policy; nil where it has none, or
+	// none is asked for (B60).
+	MTASTS *mtasts.Finding
 	// Control is the destination control with inheritance resolved (B21), and
 	// Origins say which entry each of its fields comes from.
 	Control    policy.DestinationControl
@@ -75,6 +79,25 @@ type Candidate struct {
 	OneHourListed bool
 	// Problem is why the host has no address.
 	Problem string
+	// DANE is what DNSSEC says of the host (B63); nil where it was not asked.
+	DANE *DANE
+}
+
+// DANE is what DNSSEC and TLSA records say of a host.
+type DANE struct {
+	State policy.DANEState
+	// Base is the name that the records are published for; empty: there are none.
+	Base string
+	// Records are all that are published, in presentation form, and Usable how many
+	// of them count.
+	Records []string
+	Usable  int
+	// Names are those of which a certificate under an authority must bear one.
+	Names []string
+	// SignedMX says that the MX records which name the host are signed.
+	SignedMX bool
+	// Detail explains a failure, or why there is no DANE.
+	Detail string
 }
 
 // Rung is one way to use an address.

@@ -23,6 +23,8 @@ type Question struct {
 	Port int
 	// ServerProfile names the profile whose URIs alone are tested (B32).
 	ServerProfile string
+	// RequireTLS asks for mail that is flagged REQUIRETLS (B56).
+	RequireTLS bool
 	// Limit is how long the test may take, at most MaxVerifyTime, which is also
 	// what 0 stands for.
 	Limit time.Duration

@@ -121,6 +121,7 @@ func (o *outgoing) inputs(a *delivery.Attempt, p *Peer) (in policy.OutboundInput
 	}
 	in = o.snapshot.OutboundInputs(a.Decision.Domain, h.host, h.addr.Addr(), o.now)
 	in.Profile = profile
+	in.Configured = !h.byMX
 	in.Routed = in.Routed && !h.byMX // USEDNS leads where the published policies are about (B31)
 	in.RequireTLS = a.Decision.RequireTLS
 	if p.Evidence != nil {

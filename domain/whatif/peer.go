@@ -20,6 +20,8 @@ type Peer struct {
 	// reached says that the peer was ready for mail; stuck that it failed under
 	// TLS, for no reason of ours; outOfReach that there was no connection.
 	reached, stuck, outOfReach bool
+	// lacking says that the peer does not offer REQUIRETLS.
+	lacking bool
 }
 
 // Peers are the addresses that an attempt met, in order. Several tries of one
@@ -45,6 +47,8 @@ func (p *Peer) add(try *delivery.HostTry) {
 		p.reached = true
 	case delivery.StageNames, delivery.StageConnect:
 		p.outOfReach = true
+	case delivery.StageExtensions:
+		p.lacking = true
 	}
 	if try.Evidence == nil || p.Evidence != nil && tells(try.Evidence) <= tells(p.Evidence) {
 		return
@@ -135,6 +139,8 @@ func (p *Peer) encrypted(d policy.Decision, trusted bool) Class {
 		return Clear
 	case !passed:
 		return withoutTLS(d)
+	case d.RequireTLS && p.lacking:
+		return Bounced // B57
 	case p.stuck:
 		return Deferred
 	case p.proves(d):

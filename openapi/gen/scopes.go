@@ -10,7 +10,7 @@ import (
 // areas are the scopes of paths by their first segment; the rest is
 // configuration. A test of the API holds them against its own.
 var areas = map[string]string{
-	"messages": "queue", "deliveries": "queue", "destinations": "queue", "no-tls-hosts": "queue", "sessions": "queue",
+	"messages": "queue", "deliveries": "queue", "destinations": "queue", "no-tls-hosts": "queue", "sessions": "queue", "mta-sts-policies": "queue",
 	"tls": "tests", "alerts": "alerts", "certificates": "certificates", "acme": "certificates",
 	"tokens": "accounts", "administrators": "accounts", "audit-log": "audit",
 }

@@ -9,6 +9,7 @@ import (
 	"crypto/x509"
 	"encoding/base64"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -54,15 +55,40 @@ func (a *Accounts) open(ctx context.Context, r Request, client *acme.Client, tel
 	}
 	if account.URL != "" {
 		client.KID = acme.KeyID(account.URL)
-		if _, err = client.GetReg(ctx, ""); err == nil {
+		known, err := client.GetReg(ctx, "")
+		if err == nil {
+			tellContacts(ctx, r, client, known, tell)
 			return client, nil
 		}
-		if e, ok := errors.AsType[*acme.Error](err); !ok || !strings.HasSuffix(e.ProblemType, ":accountDoesNotExist") {
+		if !errors.Is(err, acme.ErrNoAccount) {
 			return nil, problem(err, "the account cannot be used")
 		}
 		client.KID = "" // the authority has lost it: the same key begins anew
 	}
 	return client, a.register(ctx, r, client, account, tell)
+}
+
+// tellContacts tells the authority whom it reaches us by, where that has changed (RFC
+// 8555 §7.3.2). Some keep no contacts and show none: they are told again. An authority
+// that does not take them is no reason to go without a certificate.
+func tellContacts(ctx context.Context, r Request, client *acme.Client, known *acme.Account, tell tell) {
+	contacts := contactsOf(r)
+	if len(contacts) == 0 || slices.Equal(contacts, known.Contact) {
+		return
+	}
+	if _, err := client.UpdateReg(ctx, &acme.Account{Contact: contacts}); err != nil {
+		tell("%s", words(problem(err, "the authority does not take the contacts")))
+		return
+	}
+	tell("The authority is told of the contacts %s.", strings.Join(r.Settings.Contacts, ", "))
+}
+
+func contactsOf(r Request) []string {
+	var contacts []string
+	for _, c := range r.Settings.Contacts {
+		contacts = append(contacts, "mailto:"+c)
+	}
+	return contacts
 }
 
 // begin makes the key of an account and keeps it, before anyone is told of it.
@@ -100,10 +126,7 @@ func (a *Accounts) key(ctx context.Context, account kernel.Account) (crypto.Sign
 
 // register makes the account at the authority, or finds it there by its key.
 func (a *Accounts) register(ctx context.Context, r Request, client *acme.Client, account kernel.Account, tell tell) error {
-	asked := &acme.Account{}
-	for _, c := range r.Settings.Contacts {
-		asked.Contact = append(asked.Contact, "mailto:"+c)
-	}
+	asked := &acme.Account{Contact: contactsOf(r)}
 	var err error
 	if asked.ExternalAccountBinding, err = a.binding(ctx, r); err != nil {
 		return err

@@ -23,19 +23,17 @@ const maxDocument = 64 << 10
 func (c *Client) Window(ctx context.Context, directory string, leaf *x509.Certificate) (kernel.Window, error) {
 	http := c.http()
 	defer http.CloseIdleConnections()
-	var index struct {
-		RenewalInfo string `json:"renewalInfo"`
-	}
-	if err := fetch(ctx, http, directory, &index); err != nil {
+	at, err := adviceAt(ctx, http, directory)
+	if err != nil {
 		return kernel.Window{}, problem(err, "the directory cannot be read")
 	}
-	if !strings.HasPrefix(index.RenewalInfo, "https://") || len(leaf.AuthorityKeyId) == 0 {
+	if at == "" || len(leaf.AuthorityKeyId) == 0 {
 		return kernel.Window{}, domain.E(domain.NotFound, "the authority does not say when to renew")
 	}
 	var advice struct {
 		Window kernel.Window `json:"suggestedWindow"`
 	}
-	if err := fetch(ctx, http, strings.TrimSuffix(index.RenewalInfo, "/")+"/"+certificateID(leaf), &advice); err != nil {
+	if err := fetch(ctx, http, at+"/"+certificateID(leaf), &advice); err != nil {
 		return kernel.Window{}, problem(err, "the renewal information cannot be read")
 	}
 	// RFC 9773 §4.2: a window that does not end after its start is to be treated as if
@@ -44,6 +42,18 @@ func (c *Client) Window(ctx context.Context, directory string, leaf *x509.Certif
 		return kernel.Window{}, domain.E(domain.NotFound, "the authority gives a window that makes no sense")
 	}
 	return advice.Window, nil
+}
+
+// adviceAt is the URL below which an authority advises on renewals; empty where it
+// does not.
+func adviceAt(ctx context.Context, http *http.Client, directory string) (string, error) {
+	var index struct {
+		RenewalInfo string `json:"renewalInfo"`
+	}
+	if err := fetch(ctx, http, directory, &index); err != nil || !strings.HasPrefix(index.RenewalInfo, "https://") {
+		return "", err
+	}
+	return strings.TrimSuffix(index.RenewalInfo, "/"), nil
 }
 
 // certificateID names a certificate by its authority's key and its serial number,

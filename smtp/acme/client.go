@@ -39,6 +39,7 @@ type ClientConfig struct {
 	Accounts   *Accounts
 	Answers    Answers
 	TLSAnswers TLSAnswers
+	DNS        DNS
 	// Roots returns whom the directory's own HTTPS is trusted by: those of the system
 	// and the trust anchors of the configuration (B23).
 	Roots   func() *x509.CertPool
@@ -57,6 +58,8 @@ type Request struct {
 	Settings  policy.ACMESettings
 	Names     []string
 	Key       crypto.Signer
+	// Replaces is the certificate that is renewed (RFC 9773 §5); nil: none.
+	Replaces *x509.Certificate
 }
 
 // tell takes a line of the transcript, in words for an administrator.
@@ -71,20 +74,14 @@ func (c *Client) Issue(ctx context.Context, r Request, tell tell) ([][]byte, err
 	if err != nil {
 		return nil, err
 	}
-	var options []acme.OrderOption
-	if r.Settings.Profile != "" {
-		options = append(options, acme.WithOrderIssuanceProfile(acme.ProfileName(r.Settings.Profile)))
-	}
-	order, err := authority.AuthorizeOrder(ctx, acme.DomainIDs(r.Names...), options...)
+	order, err := c.order(ctx, http, authority, r, tell)
 	if err != nil {
 		return nil, problem(err, "the order was refused")
 	}
 	tell("The order is %s.", order.URI)
-	prover := prover{client: c, authority: authority, challenge: r.Settings.Challenge, tell: tell}
-	for _, url := range order.AuthzURLs {
-		if err := prover.prove(ctx, url); err != nil {
-			return nil, err // B48: all or nothing
-		}
+	prover := prover{ctx: ctx, client: c, authority: authority, settings: r.Settings, tell: tell}
+	if err := prover.prove(order.AuthzURLs); err != nil {
+		return nil, err
 	}
 	return finalize(ctx, authority, order, r, tell)
 }

@@ -3,7 +3,9 @@ package acme
 import (
 	"context"
 	"crypto"
+	"crypto/x509"
 	"encoding/pem"
+	"errors"
 	"log/slog"
 	"math/rand/v2"
 	"strings"
@@ -124,22 +126,39 @@ func (o *Orders) obtain(ctx context.Context, author string, s policy.ACMESetting
 		return known, err
 	}
 	directory := s.DirectoryURL
-	chain, err := o.issue(ctx, Request{directory, s, names, key}, tell)
+	chain, err := o.issue(ctx, Request{directory, s, names, key, o.replaced(ctx, directory, known)}, tell)
 	if err != nil && s.FallbackDirectoryURL != "" && ctx.Err() == nil {
-		tell("%s. The second directory is asked.", err)
+		tell("%s. The second directory is asked.", words(err))
 		directory = s.FallbackDirectoryURL
-		chain, err = o.issue(ctx, Request{directory, s, names, key}, tell)
+		chain, err = o.issue(ctx, Request{directory, s, names, key, o.replaced(ctx, directory, known)}, tell)
 	}
 	if err != nil {
 		return known, err
 	}
 	c, err := o.install(ctx, author, names[0], chain, certificate.NewPrivateKey(key))
 	if err != nil {
-		return known, err
+		return known, &notInstalledError{err}
 	}
 	tell("Certificate %s is active.", c.ID)
 	renewAt := kernel.LifetimeWindow(c.NotBefore, c.NotAfter).Pick(rand.Float64())
 	return kernel.Renewal{CertificateID: c.ID, Directory: directory, Names: names, RenewAt: renewAt}, nil
+}
+
+// replaced returns the certificate that an order at the directory renews; nil where
+// there is none that the directory issued. One that was deleted is not missed.
+func (o *Orders) replaced(ctx context.Context, directory string, known kernel.Renewal) *x509.Certificate {
+	if known.CertificateID == "" || known.Directory != directory {
+		return nil
+	}
+	c, err := o.Certificates.Get(ctx, known.CertificateID)
+	if err != nil {
+		return nil
+	}
+	leaf, err := c.Leaf()
+	if err != nil || len(leaf.AuthorityKeyId) == 0 {
+		return nil
+	}
+	return leaf
 }
 
 func (o *Orders) issue(ctx context.Context, r Request, tell tell) ([][]byte, error) {
@@ -195,15 +214,21 @@ func (o *Orders) succeeded(ctx context.Context, made kernel.Renewal) error {
 }
 
 // failed remembers a failure and raises an alert with the transcript (B48). An order
-// that a person or a stop of the gateway ended did not fail.
+// that a person or a stop of the gateway ended did not fail: the one waits, the other
+// is begun anew after the start.
 func (o *Orders) failed(ctx context.Context, known kernel.Renewal, name, transcript string, err error) {
+	if errors.Is(context.Cause(ctx), job.ErrCancelled) {
+		if err := o.State.PutRenewal(context.WithoutCancel(ctx), known.Cancelled(o.Now())); err != nil {
+			o.Log.Error("end of an ACME order not stored", "error", err.Error())
+		}
+	}
 	if ctx.Err() != nil {
 		return
 	}
 	if err := o.State.PutRenewal(ctx, known.Failed(o.Now(), RetryAfter(err), rand.Float64())); err != nil {
 		o.Log.Error("failure of an ACME order not stored", "error", err.Error())
 	}
-	e := alert.Event{Kind: alert.ACMEFailed, About: name, Severity: policy.SeverityCritical, Detail: err.Error() + "\n\n" + transcript}
+	e := alert.Event{Kind: alert.ACMEFailed, About: name, Severity: policy.SeverityCritical, Detail: words(err) + "\n\n" + transcript}
 	if err := o.Alerts.Raise(ctx, e); err != nil {
 		o.Log.Error("alert not stored", "error", err.Error())
 	}

@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"golang.org/x/crypto/acme"
@@ -61,9 +62,23 @@ func retryAfter(h http.Header) time.Duration {
 // maxAsked bounds, in seconds, how long an authority can make us wait.
 const maxAsked = 7 * 24 * 3600
 
-// RetryAfter returns how long the authority asked to be left alone; 0 where it did
-// not.
+// notInstalledError is why a certificate that was issued is not the active one.
+type notInstalledError struct{ error }
+
+// Unwrap returns the cause.
+func (e *notInstalledError) Unwrap() error { return e.error }
+
+// notInstalledPause is how long no other certificate is asked for where one could not
+// be put into service: the next would fare like it, and authorities bound how often
+// they issue for the same names.
+const notInstalledPause = 24 * time.Hour
+
+// RetryAfter returns how long the authority is to be left alone: as long as it asked
+// for, or as long as another certificate would be of no use; 0 where neither is so.
 func RetryAfter(err error) time.Duration {
+	if _, ok := errors.AsType[*notInstalledError](err); ok {
+		return notInstalledPause
+	}
 	if e, ok := errors.AsType[*acme.Error](err); ok {
 		return retryAfter(e.Header)
 	}
@@ -81,4 +96,13 @@ func problem(err error, what string) error {
 		text = text[:maxProblem]
 	}
 	return &domain.Error{Kind: domain.Unavailable, Detail: what + ": " + strconv.Quote(text), Err: err}
+}
+
+// words is an error for people, without the cause: that is in the authority's own
+// words, of any length, and what [problem] kept of it is in the detail already.
+func words(err error) string {
+	if e, ok := errors.AsType[*domain.Error](err); ok && e.Err != nil {
+		return strings.TrimSuffix(err.Error(), ": "+e.Err.Error())
+	}
+	return err.Error()
 }

@@ -1,7 +1,9 @@
 package acme
 
 import (
+	"errors"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -53,5 +55,17 @@ func TestRetryAfterIsReadThroughTheErrorAndBounded(t *testing.T) {
 		if got := RetryAfter(err); got != want {
 			t.Errorf("%q: %s, want %s", text, got, want)
 		}
+	}
+}
+
+// What an authority says goes to people once, in one line and bounded.
+func TestWordsAreThoseOfTheDetail(t *testing.T) {
+	said := strings.Repeat("long\nand\nraw ", 1000)
+	got := words(domain.Wrap(problem(errors.New(said), "the order was refused"), "order"))
+	if !strings.HasPrefix(got, `order: the order was refused: "long\nand`) || strings.Contains(got, "\n") || len(got) > 2*maxProblem {
+		t.Errorf("%d octets: %.100q", len(got), got)
+	}
+	if got := words(errors.New("plain")); got != "plain" {
+		t.Errorf("got %q", got)
 	}
 }

@@ -77,7 +77,8 @@ type Watcher struct {
 	seen    string    // digest of what the last look found
 	since   time.Time // when it was found first
 	refused string    // digest of what was refused
-	retry   time.Time // when what failed is tried again
+	retry   time.Time // when files that were refused are tried again
+	rewrite time.Time // when a write that failed is
 
 	mu      sync.Mutex
 	problem string
@@ -185,16 +186,16 @@ func (w *Watcher) write(ctx context.Context) (problem string, known bool) {
 	switch {
 	case err == nil && active.Activation == w.note.Activation && !w.note.Writing:
 		return "", true
-	case err == nil && w.Now().Before(w.retry):
+	case err == nil && w.Now().Before(w.rewrite):
 		return "", false
 	case err == nil:
 		err = w.replace(ctx, active)
 	}
 	if err != nil {
-		w.retry = w.Now().Add(retryInterval)
+		w.rewrite = w.Now().Add(retryInterval)
 		return "not written: " + detail(err), true
 	}
-	w.retry = time.Time{}
+	w.rewrite = time.Time{}
 	return "", true
 }
 

@@ -275,6 +275,27 @@ func TestRefusedFiles(t *testing.T) {
 	})
 }
 
+// Files that were refused and are gone do not keep those of the active certificate
+// from being written.
+func TestWriteDoesNotWaitForRefusedFiles(t *testing.T) {
+	dir := t.TempDir()
+	synctest.Test(t, func(t *testing.T) {
+		d := &double{refusal: domain.E(domain.Invalid, "no"), active: certificate.Certificate{ID: "c1", Activation: 7}, export: aKey + aChain}
+		put(t, dir, "key.pem", "bad")
+		b := start(t, dir, d, true)
+		defer b.end()
+		b.pass(3 * time.Second)
+		b.wantTaken(1)
+		if err := os.Remove(filepath.Join(dir, Folder, "key.pem")); err != nil {
+			t.Fatal(err)
+		}
+		b.pass(3 * time.Second)
+		if got := get(t, dir, "key.pem"); got != aKey {
+			t.Errorf("key.pem holds %q", got)
+		}
+	})
+}
+
 func TestUnreadableFiles(t *testing.T) {
 	for name, spoil := range map[string]func(path string) error{
 		"no regular file": func(path string) error { return os.Mkdir(path, 0o700) },

@@ -18,6 +18,10 @@ type Answer struct {
 	// Authenticated says that a trusted resolver validated the answer. For Secure
 	// it is always so; NoData and NoName are a proven denial with it.
 	Authenticated bool
+	// Checked says that the answer came from a resolver whose AD bit counts, so
+	// that one without it is insecure for sure (RFC 4035 §4.3). Without Checked
+	// that is not known: a server stood in that vouches for nothing.
+	Checked bool
 	// Canonical is the name that the records belong to, at the end of the chain of
 	// CNAMEs; the name that was asked for where there are none. Empty where it is
 	// no host name.
@@ -66,6 +70,7 @@ func readAnswer(m *mdns.Msg, q question, trusted bool) (records, Class, error) {
 		rrs = nil // A name that does not exist has no records.
 	}
 	found := records{rrs: rrs, ttl: min(ttl, maxTTL), octets: m.Len()}
+	found.Checked = trusted
 	found.Authenticated = m.AuthenticatedData && trusted
 	found.Canonical, _ = mailaddr.ParseDomainName(name)
 	found.Class = classOf(m.Rcode, len(rrs), found.Authenticated)

@@ -67,6 +67,11 @@ func (r *Resolver) askServer(ctx context.Context, s server, q question) (records
 	if err != nil {
 		return records{}, q.failure(class, fmt.Errorf("%s %w", s.address, err))
 	}
+	// What stood in for a resolver that vouches for answers must not outlive its
+	// absence.
+	if !s.trusted && r.Validating() {
+		found.ttl = min(found.ttl, failureTTL)
+	}
 	return found, nil
 }
 

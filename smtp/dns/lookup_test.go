@@ -131,7 +131,7 @@ func TestLookupPTR(t *testing.T) {
 	r := newResolver(t, dns.Config{}, d)
 	got, err := r.LookupPTR(t.Context(), netip.MustParseAddr("192.0.2.1"))
 	want := dns.PTRResult{
-		Answer: dns.Answer{Class: dns.Insecure, Canonical: "1.2.0.192.in-addr.arpa"},
+		Answer: dns.Answer{Class: dns.Insecure, Checked: true, Canonical: "1.2.0.192.in-addr.arpa"},
 		Names:  []mailaddr.DomainName{"mail.example.com"},
 	}
 	if err != nil {
@@ -172,7 +172,7 @@ func TestLookupTLSA(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := dns.TLSAResult{
-		Answer: dns.Answer{Class: dns.Secure, Authenticated: true, Canonical: "_25._tcp.mx.test"},
+		Answer: dns.Answer{Class: dns.Secure, Authenticated: true, Checked: true, Canonical: "_25._tcp.mx.test"},
 		Records: []dns.TLSA{
 			{Usage: 3, Selector: 1, MatchingType: 1, Data: []byte{0xab, 0xcd}},
 			{Usage: 200, Selector: 201, MatchingType: 202, Data: []byte{1}},

@@ -73,7 +73,7 @@ func TestLookupMX(t *testing.T) {
 	}
 	plain := []dns.MX{host(10, "mx1.plain.test"), host(20, "mx2.plain.test"), host(20, "mx3.plain.test")}
 	insecure := func(name string) dns.Answer {
-		return dns.Answer{Class: dns.Insecure, Canonical: mailaddr.DomainName(name)}
+		return dns.Answer{Class: dns.Insecure, Checked: true, Canonical: mailaddr.DomainName(name)}
 	}
 	tests := []struct {
 		name string
@@ -85,11 +85,11 @@ func TestLookupMX(t *testing.T) {
 		{"mixed.test", dns.MXResult{Answer: insecure("mixed.test"), Hosts: []dns.MX{host(10, "mx.mixed.test")}, Dropped: []string{"."}}},
 		{"literal.test", dns.MXResult{Answer: insecure("literal.test"), Dropped: []string{"192.0.2.1."}}},
 		{"odd.test", dns.MXResult{Answer: insecure("odd.test"), Hosts: []dns.MX{host(20, "mx.odd.test")}, Dropped: []string{`a\.b.test.`}}},
-		{"hostonly.test", dns.MXResult{Answer: dns.Answer{Class: dns.NoData, Canonical: "hostonly.test"}}},
-		{"none.test", dns.MXResult{Answer: dns.Answer{Class: dns.NoName, Canonical: "none.test"}}},
-		{"denied.test", dns.MXResult{Answer: dns.Answer{Class: dns.NoName, Authenticated: true, Canonical: "denied.test"}}},
+		{"hostonly.test", dns.MXResult{Answer: dns.Answer{Class: dns.NoData, Checked: true, Canonical: "hostonly.test"}}},
+		{"none.test", dns.MXResult{Answer: dns.Answer{Class: dns.NoName, Checked: true, Canonical: "none.test"}}},
+		{"denied.test", dns.MXResult{Answer: dns.Answer{Class: dns.NoName, Authenticated: true, Checked: true, Canonical: "denied.test"}}},
 		{"secure.test", dns.MXResult{
-			Answer: dns.Answer{Class: dns.Secure, Authenticated: true, Canonical: "secure.test"},
+			Answer: dns.Answer{Class: dns.Secure, Authenticated: true, Checked: true, Canonical: "secure.test"},
 			Hosts:  []dns.MX{host(10, "mx.secure.test")},
 		}},
 	}

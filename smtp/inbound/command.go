@@ -57,6 +57,11 @@ func (l *leg) pass(verb, argument string) error {
 		if name := repeatedParameter(argument); name != "" {
 			return l.refuse(reply.BadArgument("parameter "+name+" stands there twice"), verb, argument)
 		}
+		if verb == "MAIL" {
+			if r := l.judgeRequireTLS(argument); r != nil {
+				return l.refuse(*r, verb, argument)
+			}
+		}
 		sent = l.completePostmaster(clampSize(argument))
 	case "EHLO", "HELO":
 		if argument == "" {
@@ -257,6 +262,9 @@ func (l *leg) capabilities() reply.Reply {
 	}
 	if l.client.offerTLS && l.tls == nil {
 		lines = append(lines, "STARTTLS")
+	}
+	if l.offersRequireTLS() {
+		lines = append(lines, "REQUIRETLS")
 	}
 	return reply.Reply{Code: 250, Plain: true, Lines: lines}
 }

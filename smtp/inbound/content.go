@@ -11,6 +11,9 @@ import (
 // maxReceivedCount is how many hosts a message may have passed (B19).
 const maxReceivedCount = 50
 
+// receivedName begins the field that each host on the way adds.
+const receivedName = "Received:"
+
 // content checks a message while it is written to its destination: line ends,
 // line length, header size, loops, 8-bit octets. What it finds wrong is kept
 // for the reply at the end; the rest of the message is then only counted, not
@@ -33,12 +36,15 @@ type content struct {
 	received int
 	eightBit bool
 	utf8Head bool
-	refused  *reply.Reply
-	err      error // of dst
+	// tlsRequired is what the header says of TLS (B58).
+	tlsRequired tlsRequired
+	refused     *reply.Reply
+	err         error // of dst
 }
 
-// headOctets is how much of a line is kept to recognise a header field.
-const headOctets = len("Received:")
+// headOctets is how much of a line is kept to recognise a header field, and to
+// read a short one.
+const headOctets = 64
 
 // Write takes decoded content: without dot-stuffing, without the final dot.
 func (c *content) Write(p []byte) (int, error) {
@@ -140,7 +146,8 @@ func (c *content) endHeaderLine() {
 		c.body = true
 		return
 	}
-	if bytes.EqualFold(c.head, []byte("Received:")) {
+	c.tlsRequired.line(bytes.TrimSuffix(c.head, []byte("\r")), c.line <= headOctets)
+	if len(c.head) >= len(receivedName) && bytes.EqualFold(c.head[:len(receivedName)], []byte(receivedName)) {
 		if c.received++; c.received > maxReceivedCount {
 			c.refuse(reply.LoopDetected())
 		}

@@ -58,6 +58,8 @@ func TestDialogues(t *testing.T) {
 		"b1_switched_off":         {policies: required.policies, noTLS: true},
 		"b25_exempt":              {policies: preferred.policies, edits: []config.Edit{exempt}},
 		"b26_exempt_and_required": {policies: required.policies, edits: []config.Edit{exempt}},
+		"b58_off":                 {policies: preferred.policies, edits: []config.Edit{requireTLS(policy.RequireTLSSettings{})}},
+		"b58_smtps":               {policies: preferred.policies, listener: policy.Listener{Protocol: policy.ProtocolSMTPS}},
 		"b59_content_filters":     {policies: preferred.policies, edits: []config.Edit{testFilters()}},
 		"b19_limits":              {policies: []policy.MailFlowPolicy{limited}},
 		"b19_content_limits":      {policies: []policy.MailFlowPolicy{limited}},

@@ -163,6 +163,7 @@ func (h *Handler) addVariant(name string) error {
 	v.server.MaxLineLength = 0 // the wire has a limit of its own
 	v.server.EnableSMTPUTF8 = true
 	v.server.EnableDSN = true
+	v.server.EnableREQUIRETLS = true // what goes before it is judged by the leg
 	v.server.ErrorLog = serverLog{h.deps.Logger}
 	h.variants[name] = v
 	return nil

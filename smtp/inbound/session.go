@@ -61,6 +61,8 @@ func (s *session) Mail(_ string, options *gosmtp.MailOptions) error {
 	switch {
 	case c.requireTLS && s.leg.tls == nil:
 		return answer(c.refuse("starttls_required", reply.MustStartTLS())) // B15: the second fence
+	case options.RequireTLS && s.leg.tls == nil:
+		return answer(c.refuse("requiretls", reply.RequireTLSInClear())) // B58: the second fence
 	case s.mail != nil:
 		return answer(reply.BadSequence("a transaction is open already"))
 	case c.messages >= c.policy.MessagesPerConnection:
@@ -98,6 +100,7 @@ func (s *session) begin(sender mailaddr.Mailbox, options *gosmtp.MailOptions) {
 		ClientHELO: s.helo,
 		ClientTLS:  c.tls,
 		UTF8:       options.UTF8,
+		RequireTLS: options.RequireTLS, // B55
 		Return:     string(options.Return),
 		EnvelopeID: options.EnvelopeID,
 		Revision:   snapshot.Revision,
@@ -174,6 +177,10 @@ func (s *session) allowed(to mailaddr.Mailbox) bool {
 func (t *transaction) add(to mailaddr.Mailbox, options *gosmtp.RcptOptions) {
 	r := delivery.Recipient{Index: len(t.to)}
 	r.Address, r.RequireTLS = t.snapshot.Settings.RequireTLS.Tagged(to) // B55
+	if r.Address != to {
+		// RFC 3461 §5.2.1: notices name the address that the sender knows.
+		r.OriginalRecipient = addressType(to) + ";" + to.String()
+	}
 	words := make([]string, len(options.Notify))
 	for i, n := range options.Notify {
 		words[i] = string(n)
@@ -183,6 +190,15 @@ func (t *transaction) add(to mailaddr.Mailbox, options *gosmtp.RcptOptions) {
 		r.OriginalRecipient = string(options.OriginalRecipientType) + ";" + options.OriginalRecipient
 	}
 	t.to = append(t.to, r)
+}
+
+// addressType is how ORCPT names the kind of an address (RFC 3461 §4.2, RFC 6533
+// §3).
+func addressType(m mailaddr.Mailbox) string {
+	if m.IsASCII() {
+		return "rfc822"
+	}
+	return "utf-8"
 }
 
 // Data takes the message over from the wire, whichever command carries it, and
@@ -259,6 +275,7 @@ func (s *session) enqueue(body delivery.BodyWriter, check *content) error {
 	}
 	t.envelope.Size = stored.Size()
 	t.envelope.EightBit = check.eightBit
+	t.envelope.TLSRequiredNo = t.liftsRemotePolicy(check)
 	t.envelope.UTF8 = t.envelope.UTF8 && (check.utf8Head || !t.ascii())
 	m := &delivery.Message{Envelope: t.envelope, Recipients: t.to, Body: stored}
 	if err := c.handler.deps.Queue.Enqueue(context.Background(), m); err != nil {

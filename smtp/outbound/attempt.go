@@ -9,6 +9,7 @@ import (
 	"postern/domain/config"
 	"postern/domain/delivery"
 	"postern/domain/mailaddr"
+	"postern/domain/mtasts"
 	"postern/domain/policy"
 )
 
@@ -21,8 +22,11 @@ type attempt struct {
 	message    *delivery.Message
 	to         destination
 	requireTLS bool // the recipients are flagged (B55)
+	bounce     bool // the message has the null reverse-path; what is rehearsed has none at all
 	recipients []*addressee
-	record     delivery.Attempt
+	// sts is what the recipient domain demands by MTA-STS.
+	sts    mtasts.Finding
+	record delivery.Attempt
 	// worst is the candidate whose failure tells most; nil while none failed.
 	worst *finding
 	// postponed is the earliest time at which an address that has reached its
@@ -37,7 +41,7 @@ type attempt struct {
 // classified defers (B28).
 func (d *Deliverer) Deliver(ctx context.Context, m *delivery.Message, recipients []int) delivery.Attempt {
 	began := time.Now()
-	a := &attempt{Deliverer: d, snapshot: d.Snapshot(), message: m}
+	a := &attempt{Deliverer: d, snapshot: d.Snapshot(), message: m, bounce: m.Sender.IsNull()}
 	a.record = delivery.Attempt{Message: m.ID, At: d.Now(), Revision: a.snapshot.Revision}
 	// B29: the configuration may be newer than the one that they were grouped by.
 	group, others := grouping{a.snapshot, a.record.At}.first(m, recipients)
@@ -71,6 +75,7 @@ func (a *attempt) run(ctx context.Context) {
 	if plan.problem != nil {
 		a.worst = &finding{outcome: *plan.problem, stage: plan.problem.Stage, decision: a.record.Decision}
 	}
+	a.askPolicy(ctx, plan.tiers)
 	resting := a.walk(ctx, plan)
 	// B33: addresses that were out of reach a moment ago come last.
 	a.tryEach(ctx, resting)
@@ -203,7 +208,9 @@ func (a *attempt) terms(to target) terms {
 	// B29: as of the beginning, since what expires on the way may do so for some
 	// of the recipients only.
 	in := inputsFor(a.snapshot, a.to.domain, to.hop, to.addr.Addr(), a.record.At)
-	in.RequireTLS = a.requireTLS
+	a.addDANE(&in, to)
+	a.addPolicy(&in, to.hop)
+	in.RequireTLS, in.TLSRequiredNo = a.requireTLS, a.message.TLSRequiredNo // B55, B58
 	decision := policy.Effective(in)
 	if a.to == (destination{}) {
 		decision.Checks = withoutDomain(decision.Checks)
@@ -215,9 +222,10 @@ func (a *attempt) terms(to target) terms {
 		control:  in.Control,
 		revision: a.snapshot.Revision,
 
-		published: delivery.PublishedIn(&in),
+		published: a.published(&in),
 		reported:  reportedBy(in),
 		recipient: a.to,
+		bounce:    a.bounce,
 	}
 }
 
@@ -239,6 +247,7 @@ func withoutDomain(checks []policy.Check) (kept []policy.Check) {
 // inputsFor gathers what is known about sending a domain's mail to a hop.
 func inputsFor(s *config.Snapshot, recipient mailaddr.DomainName, h hop, addr netip.Addr, now time.Time) policy.OutboundInputs {
 	in := s.OutboundInputs(recipient, h.host, addr, now)
+	in.Configured, in.SecureMX = !h.byMX, h.mx.Authenticated
 	if h.byMX {
 		in.Routed = false // USEDNS leads where the published policies are about (B31)
 	}
@@ -252,6 +261,7 @@ func inputsFor(s *config.Snapshot, recipient mailaddr.DomainName, h hop, addr ne
 // its outcome or one fails.
 func (a *attempt) climb(ctx context.Context, to target, t terms) *failure {
 	if f := barredBy(t.decision); f != nil {
+		a.reportSession(to, t, nil, f)
 		a.note(delivery.HostTry{Host: to.hop.String(), Address: to.addr.String(), Level: t.rung.level}, f)
 		return f
 	}
@@ -272,6 +282,7 @@ func (a *attempt) use(ctx context.Context, to target, t terms) *failure {
 		s, f = a.open(ctx, to, t)
 		a.resting.note(to.addr, f)
 		a.observeConnection(to, t, s, f)
+		a.reportSession(to, t, s, f)
 	}
 	if f == nil {
 		pending := len(a.pending())
@@ -300,7 +311,7 @@ func (f *failure) isStale() bool {
 func (a *attempt) transfer(ctx context.Context, s *session, to target, t terms) *failure {
 	for pending := a.pending(); len(pending) > 0 && !s.exhausted(); pending = a.pending() {
 		batch := pending[:min(len(pending), s.batch())]
-		f := s.client.send(ctx, a.message, batch, a.record.Decision.RequireTLS)
+		f := s.client.send(ctx, a.message, batch, t.passesOn(s))
 		a.observeMessage(t, s, batch)
 		a.reportTaken(to, t, s, batch)
 		if f != nil {
@@ -309,7 +320,7 @@ func (a *attempt) transfer(ctx context.Context, s *session, to target, t terms) 
 		}
 		s.messages++
 	}
-	if s.exhausted() {
+	if s.exhausted() || t.decision.RequireTLS && !t.passesOn(s) {
 		s.client.quit()
 	} else {
 		a.pool.put(s)

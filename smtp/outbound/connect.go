@@ -46,6 +46,8 @@ type terms struct {
 	reported *reported
 	// recipient is what the connection is counted under.
 	recipient destination
+	// bounce says that the message has the null reverse-path.
+	bounce bool
 	// trace notes the steps of a live test; nil in a delivery.
 	trace *trace
 }
@@ -55,6 +57,7 @@ func (t terms) keyFor(to target) poolKey {
 	return poolKey{
 		addr: to.addr, host: to.host, hello: t.hello.String(),
 		requirement: t.decision.Key(), level: t.rung.level, scope: t.scope(), profile: to.identity(),
+		dane: to.dane.identity(),
 	}
 }
 
@@ -120,11 +123,19 @@ func (d *Deliverer) prepare(ctx context.Context, s *session, to target, t terms)
 	if f := d.meet(ctx, s, to, t); f != nil {
 		return f
 	}
-	// RFC 8689 §4.1: the request may only be handed to a peer that knows it.
-	if t.decision.RequireTLS && !s.client.offers.requireTLS {
-		return &failure{stage: delivery.StageSTARTTLS, class: requireTLSNotOffered, detail: "the peer does not offer REQUIRETLS"}
+	// RFC 8689 §4.2.1: the request may only be handed to a peer that knows it.
+	if t.passesOn(s) && !s.client.offers.requireTLS {
+		return &failure{stage: delivery.StageExtensions, class: requireTLSNotOffered, detail: "the peer does not offer REQUIRETLS"}
 	}
 	return d.authenticate(ctx, s, to, t)
+}
+
+// passesOn reports whether MAIL has to say REQUIRETLS (B56).
+//
+// RFC 8689 §5: mail with the null reverse-path is not to be lost for want of the
+// extension. It goes without the word then, by proven TLS all the same.
+func (t terms) passesOn(s *session) bool {
+	return t.decision.RequireTLS && (s.client.offers.requireTLS || !t.bounce)
 }
 
 // meet greets the peer and encrypts the session: in that order by STARTTLS, in
@@ -197,15 +208,23 @@ func tlsVersion(state *tls.ConnectionState) string {
 // tlsverify judges afterwards.
 func (d *Deliverer) tlsConfig(to target, t terms) *tls.Config {
 	return &tls.Config{
-		// The A-label of the host (RFC 7672 §8.1, RFC 8461 §7.1); none is sent for
-		// an address.
-		ServerName:                  to.host.String(),
+		ServerName:                  to.serverName(),
 		InsecureSkipVerify:          true,
 		MinVersion:                  uint16(t.decision.MinVersion),
 		CurvePreferences:            t.rung.curves(),
 		GetClientCertificate:        d.clientCertificate(to),
 		DynamicRecordSizingDisabled: true, // nobody waits for the first octets of a message
 	}
+}
+
+// serverName is the name that a handshake asks for, as an A-label: the host (RFC
+// 8461 §7.1), or the name that its TLSA records are published for (RFC 7672 §8.1).
+// None is sent for an address.
+func (to target) serverName() string {
+	if to.dane.Base != "" {
+		return to.dane.Base.String()
+	}
+	return to.host.String()
 }
 
 // clientCertificate returns what we show where the peer asks who we are: to a
@@ -248,6 +267,8 @@ func (d *Deliverer) check(ctx context.Context, check policy.Check, chain []*x509
 		names = tlsverify.ForHosted(recipient, to.host, to.hop.addr)
 	case policy.CheckMXHost:
 		names = tlsverify.ForHost(to.host, to.hop.addr)
+	case policy.CheckDANE:
+		return to.dane.check(chain, d.Now())
 	default:
 		// Fail closed: what cannot be checked is not verified.
 		return tlsverify.Refuse(tlsverify.Unsupported, "no check "+string(check)+" is known here")

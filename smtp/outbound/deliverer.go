@@ -10,7 +10,9 @@ import (
 
 	"postern/domain/config"
 	"postern/domain/mailaddr"
+	"postern/domain/mtasts"
 	"postern/smtp/dns"
+	stscache "postern/smtp/mtasts"
 	"postern/smtp/tlsverify"
 )
 
@@ -23,6 +25,13 @@ type Resolver interface {
 }
 
 var _ Resolver = (*dns.Resolver)(nil)
+
+// Policies finds out what recipient domains demand by MTA-STS (B60).
+type Policies interface {
+	Look(context.Context, mailaddr.DomainName) mtasts.Finding
+}
+
+var _ Policies = (*stscache.Cache)(nil)
 
 // Dialer makes TCP connections.
 type Dialer interface {
@@ -42,7 +51,11 @@ type Dependencies struct {
 	// that repairing a policy heals deferred mail.
 	Snapshot func() *config.Snapshot
 	Resolver Resolver
+	DANE     DANE // nil: TLSA records are not looked up
 	Dialer   Dialer
+	// Policies has the MTA-STS policies of recipient domains; nil: nobody asks for
+	// them.
+	Policies Policies
 	// Trust returns the trust store, which may change.
 	Trust func() *tlsverify.Trust
 	// ClientCertificate returns the certificate that we show to peers that ask
@@ -56,10 +69,12 @@ type Dependencies struct {
 	OneHour  *OneHourList
 	Observer Observer // nil: nobody is told
 	Reports  Reports  // nil: nobody counts what rules that only report say
-	Logger   *slog.Logger
-	Now      func() time.Time
-	Timeouts Timeouts   // see DefaultTimeouts
-	Pool     PoolLimits // see DefaultPoolLimits
+	// ReportSessions counts for reports to other domains; nil: there are none.
+	ReportSessions ReportSessions
+	Logger         *slog.Logger
+	Now            func() time.Time
+	Timeouts       Timeouts   // see DefaultTimeouts
+	Pool           PoolLimits // see DefaultPoolLimits
 }
 
 // Deliverer hands messages to their next hops. It is safe for concurrent use.

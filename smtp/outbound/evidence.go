@@ -20,8 +20,8 @@ type proof struct {
 func proofOf(chain []*x509.Certificate, r tlsverify.Result) proof {
 	return proof{
 		leaf:    chain[:min(len(chain), 1)],
-		judged:  r.Reason != tlsverify.Unsupported,
-		trusted: r.Verified || r.Reason == tlsverify.NameMismatch, // names come after trust
+		judged:  r.Reason != tlsverify.Unsupported && !r.ByTLSA,
+		trusted: !r.ByTLSA && (r.Verified || r.Reason == tlsverify.NameMismatch), // names come after trust
 	}
 }
 

@@ -26,6 +26,11 @@ func (d *Deliverer) ExplainUnder(ctx context.Context, snapshot *config.Snapshot,
 	return d.explain(ctx, snapshot, new(delivery.Message), terminus{destination: destination{domain: domain}})
 }
 
+// ExplainFlaggedUnder is [Deliverer.ExplainUnder] for mail under REQUIRETLS (B56).
+func (d *Deliverer) ExplainFlaggedUnder(ctx context.Context, snapshot *config.Snapshot, domain mailaddr.DomainName) probe.Destination {
+	return d.explain(ctx, snapshot, new(delivery.Message), terminus{destination{domain: domain}, true})
+}
+
 // maxExplained bounds the groups of a message that are explained: each costs
 // look-ups.
 const maxExplained = 10
@@ -71,7 +76,7 @@ func (d *Deliverer) explain(ctx context.Context, snapshot *config.Snapshot, m *d
 		e.MX = d.explainMX(ctx, to.domain)
 	}
 	found := a.candidates(ctx)
-	e.Outcome, e.LeftOut = found.end, found.leftOut
+	e.Outcome, e.LeftOut, e.MTASTS = found.end, found.leftOut, a.stsEvidence()
 	for _, c := range found.list {
 		e.Candidates = append(e.Candidates, a.explainCandidate(c))
 	}
@@ -137,6 +142,7 @@ func (a *attempt) candidates(ctx context.Context) (c candidates) {
 	if end != nil {
 		return candidates{end: end}
 	}
+	a.askPolicy(ctx, plan.tiers)
 	var asleep []candidate
 	for i, tier := range plan.tiers {
 		if tier[0].discard { // Every host comes before it, and nothing behind it: see walk.
@@ -203,6 +209,7 @@ func (a *attempt) explainCandidate(c candidate) probe.Candidate {
 	t := a.terms(c.target)
 	e.Address, e.Decision, e.Ladder = c.addr.String(), t.decision, ladder(t)
 	e.OneHourListed = a.OneHour.Contains(c.addr.Addr())
+	e.DANE = c.target.explainDANE()
 	return e
 }
 

@@ -156,11 +156,15 @@ func TestExplainMessage(t *testing.T) {
 	var got []string
 	for _, g := range r.ExplainMessage(t.Context(), m) {
 		c := g.Destination.Candidates[0]
-		got = append(got, fmt.Sprintf("%v %s %s %s", g.Recipients, g.Destination.Domain, c.Address, c.Decision.Refused.Code))
+		refused := "used"
+		if c.Decision.Refused != nil {
+			refused = c.Decision.Refused.Code
+		}
+		got = append(got, fmt.Sprintf("%v %s %s %s", g.Recipients, g.Destination.Domain, c.Address, refused))
 	}
-	// REQUIRETLS: nobody vouches for any of the hosts (B56).
+	// REQUIRETLS: nobody vouches for hosts that are in no route (B56).
 	want := []string{
-		"[0 2] example.com 192.0.2.1:25 5.7.10", "[1 4] x.routed.test 192.0.2.9:25 5.7.10", "[3] [192.0.2.7] 192.0.2.7:25 5.7.10",
+		"[0 2] example.com 192.0.2.1:25 5.7.10", "[1 4] x.routed.test 192.0.2.9:25 used", "[3] [192.0.2.7] 192.0.2.7:25 5.7.10",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)

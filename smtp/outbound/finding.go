@@ -32,6 +32,6 @@ func (f finding) tellsMore(than finding) bool {
 func (f finding) rank() int {
 	return slices.Index([]delivery.Stage{
 		delivery.StageRoute, delivery.StageNames, delivery.StagePolicy, delivery.StageConnect,
-		delivery.StageSTARTTLS, delivery.StageVerify, delivery.StageAuth, delivery.StageTransfer,
+		delivery.StageSTARTTLS, delivery.StageVerify, delivery.StageExtensions, delivery.StageAuth, delivery.StageTransfer,
 	}, f.stage)
 }

@@ -83,6 +83,9 @@ func (g grouping) key(to terminus) string {
 	}
 	var key strings.Builder
 	fmt.Fprintf(&key, "by %s", route.Pattern)
+	if route.PolicyDomain && g.snapshot.Settings.MTASTS.Enabled { // B60: what one domain demands is about no other.
+		fmt.Fprintf(&key, " for %s", to.domain)
+	}
 	for _, next := range route.NextHops {
 		if next.UseDNS { // B31: the MX hosts are the domain's own.
 			fmt.Fprintf(&key, "; MX of %s requiretls=%t", to.domain, to.requireTLS)

@@ -95,7 +95,7 @@ func TestFlaggedMessageWaitsForDNS(t *testing.T) {
 
 // TestUnknownCheckFailsClosed is a check that nobody can make here.
 func TestUnknownCheckFailsClosed(t *testing.T) {
-	d := policy.Decision{Level: policy.TLSRequired, Checks: []policy.Check{policy.CheckMXHost, policy.CheckDANE}}
+	d := policy.Decision{Level: policy.TLSRequired, Checks: []policy.Check{policy.CheckMXHost, "of another day"}}
 	r := newRig(t)
 	r.simple(smtptest.MXOptions{})
 	s, f := r.open(t.Context(), example(), termsFor(d))
@@ -104,6 +104,17 @@ func TestUnknownCheckFailsClosed(t *testing.T) {
 	}
 	if !strings.HasPrefix(s.tls.Verification, string(tlsverify.Unsupported)) {
 		t.Errorf("recorded %q", s.tls.Verification)
+	}
+}
+
+// TestDANECheckWithoutRecordsFailsClosed is a decision that asks for TLSA records at
+// a host of which there are none.
+func TestDANECheckWithoutRecordsFailsClosed(t *testing.T) {
+	r := newRig(t)
+	r.simple(smtptest.MXOptions{})
+	d := policy.Decision{Level: policy.TLSRequired, Checks: []policy.Check{policy.CheckDANE}}
+	if s, f := r.open(t.Context(), example(), termsFor(d)); f == nil || f.class != unverified || s.tls.Verified {
+		t.Errorf("got %+v, TLS %+v", f, s.tls)
 	}
 }
 

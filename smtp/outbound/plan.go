@@ -35,6 +35,8 @@ type hop struct {
 	// byMX says that DNS names it: then it may lead back to us (B33), and the
 	// published policies of the recipient domain are about it (B31).
 	byMX bool
+	// mx is the answer of DNS that names it, where one does.
+	mx dns.Answer
 	// profile is the server profile that names it; nil where none does.
 	profile  *policy.ServerProfile
 	endpoint policy.ServerEndpoint // of the profile
@@ -129,18 +131,19 @@ func (d *Deliverer) planOfMX(ctx context.Context, snapshot *config.Snapshot, nam
 	case len(found.Hosts) == 0:
 		return plan{}, routeOutcome(reply.New(550, reply.Status{Subject: 4, Detail: 4}, "no MX record of the domain names a host"))
 	}
-	return planOfHosts(found.Hosts, snapshot.Settings.Outbound.HostName)
+	return planOfHosts(found, snapshot.Settings.Outbound.HostName)
 }
 
 // planOfHosts tiers MX hosts by preference. RFC 5321 §5.1: where we are among
 // them ourselves, we and all that are not better than us are left out.
-func planOfHosts(hosts []dns.MX, own mailaddr.DomainName) (plan, *delivery.Outcome) {
+func planOfHosts(found dns.MXResult, own mailaddr.DomainName) (plan, *delivery.Outcome) {
 	tiers := map[int][]hop{}
-	for _, mx := range hosts {
+	for _, mx := range found.Hosts {
 		preference := int(mx.Preference)
-		tiers[preference] = append(tiers[preference], hop{host: mx.Host, port: policy.DefaultSMTPPort, byMX: true})
+		tiers[preference] = append(tiers[preference],
+			hop{host: mx.Host, port: policy.DefaultSMTPPort, byMX: true, mx: found.Answer})
 	}
-	for _, mx := range hosts {
+	for _, mx := range found.Hosts {
 		for preference := range tiers {
 			if mx.Host == own && preference >= int(mx.Preference) {
 				delete(tiers, preference)
@@ -162,17 +165,19 @@ func loopOutcome() *delivery.Outcome {
 type target struct {
 	hop
 	addr netip.AddrPort
+	dane authenticity
 }
 
 // maxAddrs bounds the addresses of one host that are tried.
 const maxAddrs = 4
 
-// resolve is the stage that finds the addresses of a next hop.
-func (d *Deliverer) resolve(ctx context.Context, h hop) ([]target, *failure) {
+// resolve is the stage that finds the addresses of a next hop, and what DNSSEC
+// says of it.
+func (a *attempt) resolve(ctx context.Context, h hop) ([]target, *failure) {
 	if h.addr.IsValid() {
-		return []target{{h, netip.AddrPortFrom(h.addr, h.port)}}, nil
+		return []target{{hop: h, addr: netip.AddrPortFrom(h.addr, h.port)}}, nil
 	}
-	found, err := d.Resolver.LookupAddrs(ctx, h.host)
+	found, err := a.Resolver.LookupAddrs(ctx, h.host)
 	if err != nil {
 		return nil, &failure{stage: delivery.StageNames, class: resolverFailed, detail: reply.Quote(err.Error(), maxErrorOctets)}
 	}
@@ -180,9 +185,10 @@ func (d *Deliverer) resolve(ctx context.Context, h hop) ([]target, *failure) {
 	if len(addrs) == 0 {
 		return nil, &failure{stage: delivery.StageNames, class: noAddress, detail: fmt.Sprintf("host %s has no address", h.host)}
 	}
+	published := a.lookUpDANE(ctx, h, found)
 	var targets []target
 	for _, addr := range addrs[:min(len(addrs), maxAddrs)] {
-		targets = append(targets, target{h, netip.AddrPortFrom(addr, h.port)})
+		targets = append(targets, target{h, netip.AddrPortFrom(addr, h.port), published})
 	}
 	return targets, nil
 }

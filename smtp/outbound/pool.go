@@ -18,9 +18,12 @@ type PoolLimits struct {
 }
 
 // DefaultPoolLimits keep connections long enough for a busy destination, and
-// shorter than peers wait for us (RFC 5321 §4.5.3.2.7: five minutes).
+// shorter than peers wait for us (RFC 5321 §4.5.3.2.7: five minutes). A peer that
+// serves many destinations, such as a smarthost, has the connections of all of
+// them: what is kept for it bounds nothing that B21 does not, and fewer would make
+// every delivery beyond that number greet the peer anew.
 func DefaultPoolLimits() PoolLimits {
-	return PoolLimits{PerPeer: 20, Total: 500, Idle: 30 * time.Second}
+	return PoolLimits{PerPeer: 200, Total: 500, Idle: 30 * time.Second}
 }
 
 // poolKey is what two deliveries must have in common to share a connection
@@ -39,6 +42,8 @@ type poolKey struct {
 	// profile is the server profile with its credentials, where there is one:
 	// the peer knows us by them.
 	profile string
+	// dane names the TLSA records, where the certificate was held against some.
+	dane string
 }
 
 // pool keeps idle sessions. Those used last are handed out first, so that the

@@ -132,6 +132,8 @@ func (w written) Load(_ context.Context, yield func(config.Item) error) (int64, 
 
 func itemOf(v config.Value) config.Item {
 	switch v := v.(type) {
+	case policy.MTASTSSettings:
+		return config.Item{Kind: config.KindSettings, Key: config.SectionMTASTS}
 	case policy.TLSSettings:
 		return config.Item{Kind: config.KindSettings, Key: config.SectionTLS}
 	case policy.OutboundSettings:

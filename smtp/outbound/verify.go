@@ -38,7 +38,7 @@ func NewVerifier(d *Deliverer) *Verifier {
 // Verify makes a live test. Errors are of kind Invalid for a question that
 // cannot be asked, and Exhausted where enough tests are under way.
 func (v *Verifier) Verify(ctx context.Context, q probe.Question) (probe.Verification, error) {
-	a := v.deliverer.rehearse(v.deliverer.Snapshot(), new(delivery.Message), terminus{destination: destination{domain: q.Domain}})
+	a := v.deliverer.rehearse(v.deliverer.Snapshot(), new(delivery.Message), terminus{destination{domain: q.Domain}, q.RequireTLS})
 	only, err := a.tiersToTest(q)
 	if err != nil {
 		return probe.Verification{}, err
@@ -138,6 +138,9 @@ func (a *attempt) verify(ctx context.Context, q probe.Question, only [][]hop) pr
 	var found candidates
 	if only == nil {
 		found = a.candidates(ctx)
+	}
+	if only != nil {
+		a.askPolicy(ctx, only)
 	}
 	for i, tier := range only {
 		list, _ := a.tier(ctx, tier, i+1)

@@ -13,6 +13,7 @@ import (
 
 	"postern/domain/policy"
 	"postern/domain/probe"
+	"postern/smtp/dane"
 	"postern/smtp/reply"
 )
 
@@ -23,12 +24,16 @@ const (
 	maxShownOctets       = 200
 )
 
-// testChecks holds the chain against the names of every kind of check (B23).
+// testChecks holds the chain against the names of every kind of check (B23), and
+// against the TLSA records where there are usable ones.
 func (a *attempt) testChecks(ctx context.Context, chain []*x509.Certificate, to target, t terms) []probe.CheckResult {
 	var results []probe.CheckResult
-	for _, check := range []policy.Check{policy.CheckDomain, policy.CheckHosted, policy.CheckMXHost} {
+	for _, check := range []policy.Check{policy.CheckDomain, policy.CheckHosted, policy.CheckMXHost, policy.CheckDANE} {
 		if check == policy.CheckDomain && t.decision.Domain == "" {
 			continue // a test of a host without a domain
+		}
+		if check == policy.CheckDANE && to.dane.State != dane.Usable {
+			continue
 		}
 		r := a.check(ctx, check, chain, to, t.decision.Domain)
 		results = append(results, probe.CheckResult{

@@ -46,6 +46,7 @@ func TestHoldTakesMailOutOfMemory(t *testing.T) {
 		}
 		id := r.send("ben@example.net", "carl@example.org")
 		r.wait(2 * time.Hour)
+		r.settle()
 		r.wantStates(id, "delivered", "delivered")
 
 		for i := range 20 {
@@ -130,10 +131,11 @@ func TestActOnAll(t *testing.T) {
 		for i := range 2*actionPage + 3 {
 			r.enqueue(r.message(address(i, "example.net")))
 		}
-		synctest.Wait()
+		r.settle()
 		r.peer.says(taken)
 		n, err := r.Queue.ActOnAll(context.Background(), "anna", delivery.ActionRetry, delivery.MessageFilter{})
-		if err != nil || n != 2*actionPage+3 {
+		// The last three may be tried again already, on account of the others.
+		if err != nil || n < 2*actionPage || n > 2*actionPage+3 {
 			t.Errorf("%d changed, %v", n, err)
 		}
 		r.wait(time.Second)

@@ -3,6 +3,7 @@ package queue
 import (
 	"context"
 	"slices"
+	"time"
 
 	"postern/domain"
 	"postern/domain/delivery"
@@ -15,8 +16,14 @@ const (
 	maxBatchOctets   = 8 << 20
 )
 
+// gatherTime is how long a batch waits for requests like those that made up the
+// one before it.
+const gatherTime = time.Millisecond
+
 // committer writes for everyone. What arrives while a commit is under way goes
-// into the next one together; nobody waits for others to arrive.
+// into the next one together. Those who were written together tend to come again
+// together, a moment after they were answered: a batch waits that moment for as
+// many as there were the last time. One that was alone waits for nobody.
 type committer struct {
 	store    Store
 	ledger   ledger
@@ -24,6 +31,7 @@ type committer struct {
 	requests chan *request
 	stop     chan struct{} // closed: write what is there, then end
 	ended    chan struct{} // closed: no request is taken any more
+	expected int           // requests in the last batch
 }
 
 // ledger is told of messages around the transaction that stores them: before,
@@ -98,18 +106,58 @@ func (c *committer) run() {
 	}
 }
 
-// collect takes what is there, up to the bounds of a transaction.
+// collect takes what is there, and what comes soon, up to the bounds of a
+// transaction.
 func (c *committer) collect(first *request) []*request {
-	requests, octets := []*request{first}, first.octets()
-	for len(requests) < maxBatchRequests && octets < maxBatchOctets {
+	b := gathering{requests: []*request{first}, octets: first.octets()}
+	c.drain(&b)
+	if len(b.requests) < c.expected {
+		c.await(&b)
+	}
+	c.expected = len(b.requests)
+	return b.requests
+}
+
+// gathering is a batch that is being collected.
+type gathering struct {
+	requests []*request
+	octets   int64
+}
+
+func (b *gathering) full() bool {
+	return len(b.requests) >= maxBatchRequests || b.octets >= maxBatchOctets
+}
+
+func (b *gathering) add(r *request) {
+	b.requests, b.octets = append(b.requests, r), b.octets+r.octets()
+}
+
+// drain takes what is there.
+func (c *committer) drain(b *gathering) {
+	for !b.full() {
 		select {
 		case r := <-c.requests:
-			requests, octets = append(requests, r), octets+r.octets()
+			b.add(r)
 		default:
-			return requests
+			return
 		}
 	}
-	return requests
+}
+
+// await takes what comes until as many are there as the last time.
+func (c *committer) await(b *gathering) {
+	timer := time.NewTimer(gatherTime)
+	defer timer.Stop()
+	for !b.full() && len(b.requests) < c.expected {
+		select {
+		case r := <-c.requests:
+			b.add(r)
+		case <-timer.C:
+			return
+		case <-c.stop:
+			return
+		}
+	}
 }
 
 // octets is what the request adds to the size of the transaction, roughly:

@@ -11,7 +11,6 @@ import (
 	"net/textproto"
 	"strings"
 	"testing"
-	"testing/synctest"
 
 	"postern/domain/delivery"
 )
@@ -104,7 +103,7 @@ func (r *rig) bounceOf(m *delivery.Message, o delivery.Outcome) notice {
 	r.t.Helper()
 	r.peer.says(o)
 	r.enqueue(m)
-	synctest.Wait()
+	r.settle()
 	notices := r.store.notices()
 	if len(notices) != 1 {
 		r.t.Fatalf("%d notices", len(notices))

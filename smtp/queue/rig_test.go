@@ -250,7 +250,7 @@ func (r *rig) enqueue(m *delivery.Message) delivery.MessageID {
 func (r *rig) send(to ...string) delivery.MessageID {
 	r.t.Helper()
 	id := r.enqueue(r.message(to...))
-	synctest.Wait()
+	r.settle()
 	return id
 }
 
@@ -259,6 +259,10 @@ func (r *rig) wait(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()
 }
+
+// settle lets the queue do what it can at once, and lets be written what waits
+// for others to be written with.
+func (r *rig) settle() { r.wait(100 * gatherTime) }
 
 // wantStates fails the test unless the recipients of a message on disk have the
 // states.

@@ -29,7 +29,7 @@ func TestStopFinishesWhatIsUnderWay(t *testing.T) {
 		// The next run delivers the rest, nothing twice.
 		r.peer.latency = 0
 		r.run()
-		synctest.Wait()
+		r.settle()
 		if n := r.store.unfinished(); n != 0 {
 			t.Errorf("%d messages are left", n)
 		}
@@ -56,7 +56,7 @@ func TestStopCutsOffWhatTakesTooLong(t *testing.T) {
 		}
 		r.peer.latency = 0
 		r.run()
-		synctest.Wait()
+		r.settle()
 		r.wantStates(id, "delivered")
 	})
 }
@@ -85,7 +85,7 @@ func TestRestartFindsWhatWaits(t *testing.T) {
 		r.store.insert([]*delivery.Message{late}) // as if the process before had died
 		r.peer.says(taken)
 		r.run()
-		synctest.Wait()
+		r.settle()
 		r.wantStates(late.ID, "delivered", "delivered")
 		r.wantStates(early, "queued")
 		r.wait(10 * time.Minute)
@@ -99,7 +99,7 @@ func TestStartWaitsForTheDisk(t *testing.T) {
 		r := newRig(t)
 		r.store.reading = domain.E(domain.Unavailable, "the disk cannot be read")
 		r.run()
-		synctest.Wait()
+		r.settle()
 		if r.Accepting() == nil {
 			t.Error("the queue accepts though it cannot read")
 		}
@@ -289,7 +289,7 @@ func TestOneDestinationDoesNotWaitForAnother(t *testing.T) {
 		}
 		r.peer.slow = "slow.example"
 		r.peer.mu.Unlock()
-		synctest.Wait()
+		r.settle()
 		id := r.send("ben@slow.example", "carl@quick.example")
 		r.wait(10 * time.Minute)
 		if n := len(r.peer.of(id)); n < 5 {

@@ -78,7 +78,8 @@ func (d *DNS) answer(query *mdns.Msg, how DNSFailure) *mdns.Msg {
 	m := new(mdns.Msg).SetReply(query)
 	m.RecursionAvailable = how != Referral
 	// RFC 6840 §5.8: only for those who ask.
-	m.AuthenticatedData = query.AuthenticatedData && d.secure[mdns.CanonicalName(q.Name)]
+	name := mdns.CanonicalName(q.Name)
+	m.AuthenticatedData = query.AuthenticatedData && (d.secure[name] || d.signed[dnsQuestion{name: name, qtype: q.Qtype}])
 	switch how {
 	case ServFail:
 		m.Rcode, m.AuthenticatedData = mdns.RcodeServerFailure, false

@@ -21,7 +21,8 @@ type DNS struct {
 	mu       sync.Mutex
 	records  []mdns.RR
 	failures map[dnsQuestion]DNSFailure
-	secure   map[string]bool
+	secure   map[string]bool      // by name
+	signed   map[dnsQuestion]bool // by name and type
 	ttl      uint32
 	queries  []string
 }
@@ -62,7 +63,7 @@ const dnsTTL = 60
 // test.
 func NewDNS(tb testing.TB) *DNS {
 	tb.Helper()
-	d := &DNS{tb: tb, failures: make(map[dnsQuestion]DNSFailure), secure: make(map[string]bool), ttl: dnsTTL}
+	d := &DNS{tb: tb, failures: make(map[dnsQuestion]DNSFailure), secure: make(map[string]bool), signed: make(map[dnsQuestion]bool), ttl: dnsTTL}
 	packets, listener := listenBoth(tb)
 	for _, server := range []*mdns.Server{
 		{PacketConn: packets, Handler: mdns.HandlerFunc(d.serve)},
@@ -187,6 +188,16 @@ func (d *DNS) Secure(names ...string) {
 	defer d.mu.Unlock()
 	for _, name := range names {
 		d.secure[mdns.CanonicalName(name)] = true
+	}
+}
+
+// SecureType lets the AD bit be set for questions of one type about the names, as
+// for the CNAME of an alias that leads out of the signed zones.
+func (d *DNS) SecureType(qtype string, names ...string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, name := range names {
+		d.signed[newDNSQuestion(name, qtype)] = true
 	}
 }
 

@@ -22,6 +22,10 @@ const (
 	Untrusted     Reason = "untrusted"     // no chain to the trust store
 	NameMismatch  Reason = "name_mismatch" // trusted, but for other names
 	Unsupported   Reason = "unsupported"   // the check is not one that this package knows
+	// TLSAMismatch: no usable TLSA record matches (B63). Package dane is the judge;
+	// it gives Untrusted, Expired and NameMismatch where the authority of a record
+	// is there, but does not vouch for the certificate.
+	TLSAMismatch Reason = "tlsa_mismatch"
 )
 
 // Result is what verification found.
@@ -40,6 +44,9 @@ type Result struct {
 	// ChainLength counts the certificates of the chain that was found, leaf and
 	// root included; 1 for a pinned one, 0 where there is no chain.
 	ChainLength int
+	// ByTLSA says that TLSA records were the judge, so that nothing is said about
+	// the trust store.
+	ByTLSA bool
 }
 
 // String returns the result in one line, as it goes into records and logs.

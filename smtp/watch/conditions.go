@@ -48,7 +48,7 @@ func NewConditions(alerts Alerts, bus *event.Bus, logger *slog.Logger, condition
 
 // Run looks until the context ends.
 func (c *Conditions) Run(ctx context.Context) {
-	wake := c.bus.Subscribe(event.ConfigurationApplied, event.ConfigurationStuck, event.CertificateActivated, event.CertificatesChanged)
+	wake := c.bus.Subscribe(event.ConfigurationApplied, event.ConfigurationStuck, event.CertificateActivated, event.CertificatesChanged, event.ResolverExamined)
 	defer wake.Close()
 	ticker := time.NewTicker(lookInterval)
 	defer ticker.Stop()
@@ -126,6 +126,19 @@ func DigitalID(problem func() string) Condition {
 			return nil, nil
 		}
 		return []alert.Event{{Kind: alert.DigitalIDRefused, Severity: policy.SeverityCritical, Detail: detail}}, nil
+	}}
+}
+
+// Resolver holds while a DNS resolver that is believed does not validate (B63).
+func Resolver(problem func() string) Condition {
+	return Condition{Kind: alert.ResolverNotValidating, Look: func(context.Context) ([]alert.Event, error) {
+		detail := problem()
+		if detail == "" {
+			return nil, nil
+		}
+		return []alert.Event{{
+			Kind: alert.ResolverNotValidating, Severity: policy.SeverityWarning, Detail: reply.Quote(detail, maxErrorOctets),
+		}}, nil
 	}}
 }
 
