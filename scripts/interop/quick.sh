@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Runs what belongs to every change: mail, XML-RPC, renewals and policies against
-# strangers, DANE and MTA-STS against real servers, and the API against its document, a generated client, Prometheus and a
+# strangers, DANE and MTA-STS against real servers, and the API against its document, a
+# generated client, Prometheus and a
 # browser. It takes about ten minutes on two cores; churn.sh, which builds with the
 # race detector, takes longer.
 set -euo pipefail
