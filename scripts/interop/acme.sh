@@ -2,7 +2,7 @@
 # Lets the built-in ACME client get certificates from pebble, which takes its time. One
 # pebble refuses half of all nonces and asks challtestsrv for names; another wants an
 # external account and asks Knot DNS, which takes dynamic updates signed by TSIG. It
-# takes more than a minute, so quick.sh leaves it out.
+# takes about a minute.
 # shellcheck source-path=SCRIPTDIR source=lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 

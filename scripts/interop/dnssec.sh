@@ -10,8 +10,8 @@
 # shellcheck source-path=SCRIPTDIR
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-if ((EUID != 0)); then
-	say "needs root: left out"
+if ((EUID != 0)) || ! unshare -m true; then
+	say "needs root and a mount namespace: left out"
 	exit 0
 fi
 need knotd knot
