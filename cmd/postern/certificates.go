@@ -6,11 +6,13 @@ import (
 	"errors"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"time"
 
 	"postern/domain/certificate"
 	"postern/domain/config"
+	"postern/domain/mailaddr"
 	"postern/domain/policy"
 	"postern/domain/probe"
 	"postern/smtp/dns"
@@ -134,6 +136,9 @@ func (a *App) endpoints() []proof.Endpoint {
 		if l, ok := s.Listener(status.Name); ok {
 			list = append(list, proof.Endpoint{
 				Name: "listener " + l.Name, Address: status.Address, STARTTLS: l.Protocol == policy.ProtocolSMTP, Binding: l.CertificateID,
+				Proxied: func(addr netip.Addr) bool {
+					return slices.ContainsFunc(l.ProxyProtocolFrom, func(p mailaddr.EndpointPattern) bool { return p.MatchAddr(addr) })
+				},
 			})
 		}
 	}

@@ -14,6 +14,17 @@ import (
 	"postern/smtp/smtptest"
 )
 
+// B11, B51: a listener that asks this machine for a PROXY header is proven as well.
+func TestProofBehindAProxy(t *testing.T) {
+	g := newGateway(t, t.TempDir())
+	g.switchOnTLS()
+	g.must("PATCH", "/listeners/inbound?wait=5s", `{"proxy_protocol_from":["127.0.0.1"]}`)
+	p := decode[servedCertificates](t, g.must("POST", "/certificates/"+g.activeCertificate().ID+"/proof", ""))
+	if !p.Proven || len(p.Endpoints) < 2 {
+		t.Errorf("%+v", p)
+	}
+}
+
 type servedCertificates struct {
 	Proven    bool
 	Endpoints []struct {

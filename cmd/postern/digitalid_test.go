@@ -2,6 +2,7 @@ package main
 
 import (
 	"crypto/tls"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -41,6 +42,9 @@ func TestDigitalIDFiles(t *testing.T) {
 	g := newGateway(t, dir)
 	smtptest.Eventually(t, func() bool { return g.activeCertificate().Source == "digital_id" })
 	first := g.activeCertificate()
+	if e := g.eventAfter(0, "digital_id.loaded"); e.Subject.Key != first.ID {
+		t.Errorf("%+v", e)
+	}
 	g.switchOnTLS()
 	s := g.session("inbound")
 	if got := s.StartTLS(&tls.Config{RootCAs: ca.Pool(), ServerName: "mail.example.com"}).PeerCertificates[0]; !got.Equal(one.Leaf) {
@@ -52,6 +56,9 @@ func TestDigitalIDFiles(t *testing.T) {
 		return strings.Contains(string(g.must("GET", "/alerts?state=open", "").body), "digital_id_refused")
 	}
 	smtptest.Eventually(t, alerted)
+	if e := g.eventAfter(0, "digital_id.refused"); !strings.Contains(fmt.Sprint(e.Data["problem"]), "/key.pem") {
+		t.Errorf("%+v", e)
+	}
 	if status := string(g.must("GET", "/status", "").body); !strings.Contains(status, "/key.pem: the private key does not belong") {
 		t.Errorf("%s", status)
 	}

@@ -29,7 +29,7 @@ func (a *App) makeDrafts(ctx context.Context) error {
 const draftPruning = time.Hour
 
 // forgetDrafts removes drafts that were committed or discarded when history of their
-// time is forgotten too (B68, B69).
+// time is forgotten too (B69).
 func (a *App) forgetDrafts(ctx context.Context) {
 	a.every(ctx, draftPruning, "forget ended drafts", func(ctx context.Context) error {
 		return a.database.Configuration().PruneDrafts(ctx, time.Now().Add(-a.history()))

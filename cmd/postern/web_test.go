@@ -191,9 +191,8 @@ func TestWebrootGivesOutAnswersAndNothingElse(t *testing.T) {
 	dir := t.TempDir()
 	g := newGateway(t, dir)
 	g.openPublicWeb()
-	folder := filepath.Join(dir, "webroot", ".well-known", "acme-challenge")
+	folder := filepath.Join(dir, "webroot", ".well-known", "acme-challenge") // made at the start
 	for _, err := range []error{
-		os.MkdirAll(folder, 0o755),
 		os.WriteFile(filepath.Join(folder, challengeToken), []byte(challengeAnswer), 0o644),
 		os.WriteFile(filepath.Join(folder, "big"), []byte(strings.Repeat("x", 2000)), 0o644),
 		os.Symlink("../../../master.key", filepath.Join(folder, "key")),

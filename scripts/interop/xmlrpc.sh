@@ -54,8 +54,29 @@ prepare_round() {
 			-days 20 -subj "/CN=$client.example" -addext subjectAltName=DNS:gateway.example
 		openssl pkcs12 -export -inkey "$round/key" -in "$round/pem" -passout pass:interop -out "$round/$client.p12"
 	done 2>"$work/openssl.log"
-	grep -v '^#' "$here/xmlrpc_faults.tsv" >"$round/faults.tsv"
 	fill_challenges
+	damage
+}
+
+# damage makes the disk a bad one, for what the gateway itself cannot help: the sealed
+# key of a certificate is altered, and nothing about alert.send can be written to the
+# audit log.
+damage() {
+	local damaged
+	damaged=$(api POST /certificates/self-signed '{"host_name":"damaged.example"}' | jq -r .id)
+	stop_gateway
+	python3 - "$work/data/postern.db" "$damaged" <<-'PYTHON'
+		import sqlite3, sys
+		database = sqlite3.connect(sys.argv[1])
+		altered = database.execute(
+		    "UPDATE private_keys SET sealed = zeroblob(length(sealed)) WHERE certificate_id = ?", sys.argv[2:])
+		assert altered.rowcount == 1
+		database.execute("""CREATE TRIGGER no_room BEFORE INSERT ON audit_log WHEN NEW.operation = 'alert.send'
+		    BEGIN SELECT RAISE(FAIL, 'no room'); END""")
+		database.commit()
+	PYTHON
+	start_gateway
+	sed -e '/^#/d' -e "s/{damaged}/$damaged/" "$here/xmlrpc_faults.tsv" >"$round/faults.tsv"
 }
 
 # fill_challenges leaves no room: one more answer is a fault.

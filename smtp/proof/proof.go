@@ -11,7 +11,9 @@ import (
 	"crypto/tls"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"net"
+	"net/netip"
 	"net/textproto"
 	"slices"
 	"strings"
@@ -34,6 +36,9 @@ type Endpoint struct {
 	Address  string // IP address and port; an unspecified address is reached by loopback
 	STARTTLS bool   // RFC 3207; otherwise TLS from the first octet
 	Binding  string // id of the certificate that it is bound to; empty: the active one
+	// Proxied tells whether a connection from the address must begin with a PROXY
+	// header (B11); nil: none must.
+	Proxied func(netip.Addr) bool
 }
 
 // Dialer opens connections.
@@ -58,7 +63,7 @@ func Prove(ctx context.Context, dialer Dialer, endpoints []Endpoint, names []str
 		slots <- struct{}{}
 		running.Go(func() {
 			defer func() { <-slots }()
-			ask(ctx, dialer, endpoints[i/len(names)].STARTTLS, &served[i])
+			ask(ctx, dialer, endpoints[i/len(names)], &served[i])
 		})
 	}
 	running.Wait()
@@ -80,10 +85,10 @@ func reachable(address string) string {
 }
 
 // ask fills in what one endpoint shows for one name.
-func ask(ctx context.Context, dialer Dialer, starttls bool, s *probe.ServedCertificate) {
+func ask(ctx context.Context, dialer Dialer, e Endpoint, s *probe.ServedCertificate) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	state, err := handshake(ctx, dialer, starttls, s)
+	state, err := handshake(ctx, dialer, e, s)
 	if err != nil {
 		s.Problem = fmt.Sprintf("%.200q", err.Error())
 		return
@@ -92,7 +97,7 @@ func ask(ctx context.Context, dialer Dialer, starttls bool, s *probe.ServedCerti
 	s.Fingerprint, s.TLSVersion = hex.EncodeToString(sum[:]), tls.VersionName(state.Version)
 }
 
-func handshake(ctx context.Context, dialer Dialer, starttls bool, s *probe.ServedCertificate) (tls.ConnectionState, error) {
+func handshake(ctx context.Context, dialer Dialer, e Endpoint, s *probe.ServedCertificate) (tls.ConnectionState, error) {
 	conn, err := dialer.DialContext(ctx, "tcp", s.Address)
 	if err != nil {
 		return tls.ConnectionState{}, err
@@ -103,7 +108,10 @@ func handshake(ctx context.Context, dialer Dialer, starttls bool, s *probe.Serve
 			return tls.ConnectionState{}, err
 		}
 	}
-	if starttls {
+	if err := e.introduce(conn); err != nil {
+		return tls.ConnectionState{}, err
+	}
+	if e.STARTTLS {
 		if err := startTLS(conn); err != nil {
 			return tls.ConnectionState{}, err
 		}
@@ -115,6 +123,17 @@ func handshake(ctx context.Context, dialer Dialer, starttls bool, s *probe.Serve
 		return tls.ConnectionState{}, err
 	}
 	return session.ConnectionState(), nil
+}
+
+// introduce sends the header by which a proxy speaks for itself, where we come from
+// an address of a proxy (PROXY protocol §2.1: UNKNOWN is for health checks).
+func (e Endpoint) introduce(conn net.Conn) error {
+	local, err := netip.ParseAddrPort(conn.LocalAddr().String())
+	if e.Proxied == nil || err != nil || !e.Proxied(local.Addr().Unmap()) {
+		return nil
+	}
+	_, err = io.WriteString(conn, "PROXY UNKNOWN\r\n")
+	return err
 }
 
 // startTLS leads a session to the point where TLS begins (RFC 3207 §4).
