@@ -65,8 +65,11 @@ func TestMTASTS(t *testing.T) {
 		{"enforce, not listed", inForce(mtasts.ModeEnforce, "other.example.com"), nil, unlisted, unlisted, unlisted},
 		{"testing", inForce(mtasts.ModeTesting, "mx.example.com"), nil, delivered, delivered, delivered},
 		{"testing, not listed", inForce(mtasts.ModeTesting, "other.example.com"), nil, delivered, delivered, delivered},
-		{"testing does not weaken", inForce(mtasts.ModeTesting, "mx.example.com"),
-			[]config.Value{control(t, "example.com", policy.TLSRequired)}, delivered, delivered, clear},
+		{
+			"testing does not weaken", inForce(mtasts.ModeTesting, "mx.example.com"),
+			[]config.Value{control(t, "example.com", policy.TLSRequired)},
+			delivered, delivered, clear,
+		},
 		{"none", inForce(mtasts.ModeNone), nil, delivered, delivered, delivered},
 		{"policy that cannot be fetched", broken, nil, delivered, delivered, delivered},
 		{"unknown", unknown, nil, waits, waits, waits},

@@ -2,10 +2,12 @@ package outbound
 
 import (
 	"slices"
+	"strings"
 
 	"postern/domain/delivery"
 	"postern/domain/policy"
 	"postern/domain/tlsreport"
+	"postern/smtp/dane"
 	"postern/smtp/tlsverify"
 )
 
@@ -24,8 +26,9 @@ func (a *attempt) reportSession(to target, t terms, s *session, f *failure) {
 		return
 	}
 	r := tlsreport.Session{Domain: t.recipient.domain, Policy: policyTypeOf(t.published)}
+	r.PolicyText = a.policyText(r.Policy, to)
 	var decided bool
-	if r.Failure, decided = failureType(r.Policy, to, t, s, f); !decided {
+	if r.Failure, decided = a.failureType(r.Policy, to, t, s, f); !decided {
 		return
 	}
 	if r.Failure != tlsreport.NotFailed {
@@ -64,10 +67,35 @@ func policyTypeOf(p *delivery.Published) tlsreport.PolicyType {
 		return tlsreport.PolicyNone
 	case publishedTLSA(p.DANE):
 		return tlsreport.PolicyTLSA
-	case p.MTASTS != "":
+	case p.MTASTS != "", stsFault(p) != tlsreport.NotFailed:
 		return tlsreport.PolicySTS
 	}
 	return tlsreport.PolicyNone
+}
+
+// stsFault is why an MTA-STS policy that the domain announces is not known (RFC 8460
+// §4.3.2.2). One that has not expired holds until the fault is mended, which is then
+// none of the session.
+func stsFault(p *delivery.Published) tlsreport.FailureType {
+	if p.MTASTSPolicy == nil || p.MTASTSPolicy.Mode != "" {
+		return tlsreport.NotFailed
+	}
+	switch fault := tlsreport.FailureType(p.MTASTSPolicy.Problem); fault {
+	case tlsreport.STSFetchError, tlsreport.STSPolicyInvalid, tlsreport.STSWebPKIInvalid:
+		return fault
+	}
+	return tlsreport.NotFailed
+}
+
+// policyText is what the domain published, line by line (RFC 8460 §4.4).
+func (a *attempt) policyText(under tlsreport.PolicyType, to target) string {
+	switch under {
+	case tlsreport.PolicySTS:
+		return a.sts.Text
+	case tlsreport.PolicyTLSA:
+		return strings.Join(texts(to.dane.All, dane.Text), "\n")
+	}
+	return ""
 }
 
 func publishedTLSA(state string) bool {
@@ -81,9 +109,9 @@ func publishedTLSA(state string) bool {
 
 // failureType sorts what became of the session (RFC 8460 §4.3); false where TLS never
 // was a question.
-func failureType(under tlsreport.PolicyType, to target, t terms, s *session, f *failure) (_ tlsreport.FailureType, decided bool) {
+func (a *attempt) failureType(under tlsreport.PolicyType, to target, t terms, s *session, f *failure) (_ tlsreport.FailureType, decided bool) {
 	if f != nil && f.class == barred {
-		return barredType(t.published)
+		return barredType(t.published, t.control.DANE)
 	}
 	switch result := resultOf(s.tls, f); {
 	case result == delivery.TLSUndecided:
@@ -92,20 +120,40 @@ func failureType(under tlsreport.PolicyType, to target, t terms, s *session, f *
 		return tlsreport.STARTTLSNotSupported, true
 	case f != nil && f.ofTLS(s.tls):
 		return typeOf(f, s.tls.Verdict()), true
-	case under == tlsreport.PolicySTS && !validForHost(to, t, s, f):
-		return certificateType(s.tls.Verdict()), true // in mode testing the mail goes all the same
+	case under == tlsreport.PolicySTS:
+		return a.stsType(to, t, s, f), true
+	case under == tlsreport.PolicyTLSA && t.published.DANE == policy.DANEUnusable.String():
+		return tlsreport.TLSAInvalid, true // none authenticates; the mail goes encrypted all the same
 	}
 	return tlsreport.NotFailed, true
 }
 
-// barredType is that of a host which a published policy forbids; what our own rules
-// forbid is no affair of the domain.
-func barredType(p *delivery.Published) (_ tlsreport.FailureType, decided bool) {
+// stsType sorts a session with a host that the mail went to, but which is not what the
+// MTA-STS policy asks for, as in mode testing, or of which that is not known.
+func (a *attempt) stsType(to target, t terms, s *session, f *failure) tlsreport.FailureType {
+	if fault := stsFault(t.published); fault != tlsreport.NotFailed {
+		return fault
+	}
+	switch {
+	case !a.sts.Policy.Lists(to.host):
+		return tlsreport.ValidationFailure
+	case !validForHost(to, t, s, f):
+		return certificateType(s.tls.Verdict())
+	}
+	return tlsreport.NotFailed
+}
+
+// barredType is that of a host which a published policy forbids, or which has no TLSA
+// records where we demand them; what else our own rules forbid is no affair of the
+// domain.
+func barredType(p *delivery.Published, mode policy.DANEMode) (_ tlsreport.FailureType, decided bool) {
 	switch {
 	case p == nil:
 		return "", false
 	case p.DANE == policy.DANEFailed.String():
 		return tlsreport.DNSSECInvalid, true
+	case mode == policy.DANEMandatory && p.DANE == policy.DANEAbsent.String():
+		return tlsreport.DANERequired, true
 	case p.MTASTS == policy.MTASTSUnlisted.String():
 		return tlsreport.ValidationFailure, true
 	}

@@ -1,12 +1,14 @@
 package outbound
 
 import (
+	"strings"
 	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"postern/domain/delivery"
+	"postern/domain/mtasts"
 	"postern/domain/policy"
 	"postern/domain/tlsreport"
 	"postern/smtp/smtptest"
@@ -101,7 +103,7 @@ func TestPolicyThatASessionCountsUnder(t *testing.T) {
 		if got := policyTypeOf(tt.published); got != tt.want {
 			t.Errorf("%+v: %s, want %s", tt.published, got, tt.want)
 		}
-		if got, decided := barredType(tt.published); got != tt.barred || decided != tt.decided {
+		if got, decided := barredType(tt.published, policy.DANEOpportunistic); got != tt.barred || decided != tt.decided {
 			t.Errorf("%+v barred: %s, %v", tt.published, got, decided)
 		}
 	}
@@ -116,7 +118,7 @@ func TestSessionsUnderDANE(t *testing.T) {
 	}{
 		"matches":  {func(r *daneRig) { r.publish(3, true) }, tlsreport.PolicyTLSA, tlsreport.NotFailed},
 		"no match": {func(r *daneRig) { r.publish(3, false) }, tlsreport.PolicyTLSA, tlsreport.ValidationFailure},
-		"unusable": {func(r *daneRig) { r.publish(1, false) }, tlsreport.PolicyTLSA, tlsreport.NotFailed},
+		"unusable": {func(r *daneRig) { r.publish(1, false) }, tlsreport.PolicyTLSA, tlsreport.TLSAInvalid},
 		"none":     {func(*daneRig) {}, tlsreport.PolicyNone, tlsreport.NotFailed},
 		"bogus":    {func(r *daneRig) { r.publish(3, true); r.dns.Fail(exampleTLSA, "TLSA", smtptest.ServFail) }, tlsreport.PolicyTLSA, tlsreport.DNSSECInvalid},
 	} {
@@ -127,8 +129,62 @@ func TestSessionsUnderDANE(t *testing.T) {
 			tt.change(r)
 			r.send("b@example.com")
 			if len(c.sessions) != 1 || c.sessions[0].Policy != tt.policy || c.sessions[0].Failure != tt.failed {
-				t.Errorf("counted %+v, want %s %q", c.sessions, tt.policy, tt.failed)
+				t.Fatalf("counted %+v, want %s %q", c.sessions, tt.policy, tt.failed)
+			}
+			if text := c.sessions[0].PolicyText; (tt.policy == tlsreport.PolicyTLSA && name != "bogus") != strings.Contains(text, " 1 1 ") {
+				t.Errorf("policy text %q", text)
 			}
 		})
+	}
+}
+
+// B64: a host without TLSA records where we demand them.
+func TestSessionsUnderMandatoryDANE(t *testing.T) {
+	mandatory := control(t, "example.com", policy.TLSPreferred)
+	mandatory.DANE = policy.DANEMandatory
+	r := newDANERig(t, anyName, smtptest.MXOptions{}, mandatory)
+	c := &sessionCounts{}
+	r.ReportSessions = c
+	r.send("b@example.com")
+	if len(c.sessions) != 1 || c.sessions[0].Failure != tlsreport.DANERequired {
+		t.Errorf("counted %+v", c.sessions)
+	}
+}
+
+// B64: what MTA-STS makes of a host with a good certificate, and of one with a bad one;
+// in mode testing the mail goes, and the session counts as failed.
+func TestSessionsUnderMTASTS(t *testing.T) {
+	fault := func(r mtasts.Result) mtasts.Finding {
+		return mtasts.Finding{Problem: mtasts.Problem{Result: r, Detail: "x"}}
+	}
+	for name, tt := range map[string]struct {
+		finding   mtasts.Finding
+		good, bad tlsreport.FailureType
+		under     tlsreport.PolicyType
+	}{
+		"enforce":             {inForce(mtasts.ModeEnforce, "mx.example.com"), tlsreport.NotFailed, tlsreport.CertificateOtherHost, tlsreport.PolicySTS},
+		"testing":             {inForce(mtasts.ModeTesting, "mx.example.com"), tlsreport.NotFailed, tlsreport.CertificateOtherHost, tlsreport.PolicySTS},
+		"testing, not listed": {inForce(mtasts.ModeTesting, "other.example.com"), tlsreport.ValidationFailure, tlsreport.ValidationFailure, tlsreport.PolicySTS},
+		"enforce, not listed": {inForce(mtasts.ModeEnforce, "other.example.com"), tlsreport.ValidationFailure, tlsreport.ValidationFailure, tlsreport.PolicySTS},
+		"not fetched":         {fault(mtasts.ResultFetch), tlsreport.STSFetchError, tlsreport.STSFetchError, tlsreport.PolicySTS},
+		"invalid":             {fault(mtasts.ResultInvalid), tlsreport.STSPolicyInvalid, tlsreport.STSPolicyInvalid, tlsreport.PolicySTS},
+		"policy host":         {fault(mtasts.ResultWebPKI), tlsreport.STSWebPKIInvalid, tlsreport.STSWebPKIInvalid, tlsreport.PolicySTS},
+		"bad record":          {fault(mtasts.ResultRecord), tlsreport.NotFailed, tlsreport.NotFailed, tlsreport.PolicyNone},
+	} {
+		for peer, want := range map[string]tlsreport.FailureType{"mx.example.com": tt.good, "other.test": tt.bad} {
+			t.Run(name+" "+peer, func(t *testing.T) {
+				r, _ := newPolicyRig(t, tt.finding, control(t, "example.com", policy.TLSPreferred))
+				c := &sessionCounts{}
+				r.ReportSessions = c
+				r.simple(certified(smtptest.Leaf{Names: []string{peer}})(r))
+				r.send("b@example.com")
+				if len(c.sessions) != 1 || c.sessions[0].Failure != want || c.sessions[0].Policy != tt.under {
+					t.Fatalf("counted %+v, want %q", c.sessions, want)
+				}
+				if c.sessions[0].PolicyText != tt.finding.Text {
+					t.Errorf("policy text %q", c.sessions[0].PolicyText)
+				}
+			})
+		}
 	}
 }
