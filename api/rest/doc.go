@@ -60,6 +60,8 @@
 //	@tag.description	Who may call, and by which credentials.
 //	@tag.name		Alerts
 //	@tag.description	What an administrator has to know without asking, and who is told.
+//	@tag.name		MTA-STS
+//	@tag.description	Policies that domains publish by MTA-STS: those of other domains, kept and obeyed, and our own.
 //	@tag.name		Changes
 //	@tag.description	The history of the configuration.
 //	@tag.name		Events
