@@ -2,7 +2,6 @@
 # Deploy hook in the style of acme.sh, which reads it and calls postern_deploy. Copy it to
 # ~/.acme.sh/deploy/postern.sh, and tell where install.sh is:
 #
-#   mkdir -p DATA-DIR/webroot
 #   acme.sh --issue -w DATA-DIR/webroot -d mail.example.com
 #   POSTERN_INSTALL=/opt/postern/scripts/hooks/install.sh \
 #       acme.sh --deploy -d mail.example.com --deploy-hook postern

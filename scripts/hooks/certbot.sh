@@ -2,7 +2,6 @@
 # Deploy hook of certbot: gives each new certificate to the gateway (install.sh, which says
 # what the environment may set). The gateway answers the authority from its webroot:
 #
-#   mkdir -p DATA-DIR/webroot
 #   certbot certonly --webroot -w DATA-DIR/webroot -d mail.example.com \
 #       --deploy-hook /opt/postern/scripts/hooks/certbot.sh
 #

@@ -3,7 +3,6 @@
 # which says what the environment may set). The gateway answers the authority from its
 # webroot:
 #
-#   mkdir -p DATA-DIR/webroot
 #   lego run --domains mail.example.com --http --http.webroot DATA-DIR/webroot \
 #       --deploy-hook /opt/postern/scripts/hooks/lego.sh
 #

@@ -67,7 +67,6 @@ start_pebble 0 # certbot tries again once and no more
 set_api PATCH /settings/tls '{"enabled":true}'
 set_api PATCH /listeners/inbound '{"default_policy_parameters":{"tls":"preferred"}}'
 set_api PATCH /settings/public_web '{"http":{"enabled":true,"address":"127.0.0.1","port":'"$web_port"'}}'
-mkdir "$work/data/webroot"
 live=$work/certbot/live/gateway.example
 
 check "certbot gets a certificate by webroot" get_by_certbot
