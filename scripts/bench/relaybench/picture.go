@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 )
 
@@ -17,11 +18,16 @@ var colours = []string{"#1f6feb", "#8250df", "#bf8700", "#8c959f"}
 // picture draws throughput and growth as one SVG.
 func (r *record) picture() string {
 	var b strings.Builder
+	panels := []func(*strings.Builder, int){r.drawThroughput}
+	if len(r.Growth) > 0 {
+		panels = append(panels, r.drawGrowth)
+	}
 	fmt.Fprintf(&b, `<svg xmlns="http://www.w3.org/2000/svg" width="%d" height="%d" font-family="sans-serif" font-size="11">`+"\n",
-		2*panelWidth+3*margin, panelHeight+2*margin+20)
+		len(panels)*(panelWidth+margin)+margin, panelHeight+2*margin+20)
 	b.WriteString(`<rect width="100%" height="100%" fill="white"/>` + "\n")
-	r.drawThroughput(&b, margin)
-	r.drawGrowth(&b, panelWidth+2*margin)
+	for i, draw := range panels {
+		draw(&b, margin+i*(panelWidth+margin))
+	}
 	b.WriteString("</svg>\n")
 	return b.String()
 }
@@ -40,8 +46,8 @@ func key(b *strings.Builder, left, index int, name string) {
 // drawThroughput draws messages per CPU second, each scenario to a scale of its own:
 // what counts is how the relays compare.
 func (r *record) drawThroughput(b *strings.Builder, left int) {
-	relays := []string{nameOfPostern, nameOfBase, nameOfTuned, nameOfDefault}
-	write(b, float64(left), 25, "start", "Messages per CPU second of the relay")
+	relays := r.relays()
+	write(b, float64(left), 25, "start", "Messages per CPU second of the relay, each scenario to its own scale")
 	const group = panelWidth / 4
 	for i, id := range []string{"A", "B", "C", "D"} {
 		var most float64
@@ -64,6 +70,13 @@ func (r *record) drawThroughput(b *strings.Builder, left int) {
 	for k, relay := range relays {
 		key(b, left, k, relay)
 	}
+}
+
+// relays are those that ran, ours first.
+func (r *record) relays() []string {
+	return slices.DeleteFunc([]string{nameOfPostern, nameOfBase, nameOfTuned, nameOfDefault}, func(relay string) bool {
+		return !slices.ContainsFunc([]string{"A", "B", "C", "D"}, func(id string) bool { _, ran := r.middle(relay, id); return ran })
+	})
 }
 
 // drawGrowth draws what is left of the throughput at the first size, over a
