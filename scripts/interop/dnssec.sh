@@ -272,22 +272,10 @@ validates() {
 
 start_postfix() {
 	local name kind
-	chown postfix "$dir/data"
-	cat >"$dir/etc/main.cf" <<-END
-		compatibility_level = 3.6
-		queue_directory = $dir/queue
-		data_directory = $dir/data
-		maillog_file = $dir/maillog
-		maillog_file_prefixes = $dir
-		multi_instance_name = postfix-dnssec
-		inet_interfaces = loopback-only
-		inet_protocols = ipv4
-		myhostname = mx.signed.example
-		mydestination =
-		alias_maps =
-		local_recipient_maps =
-		smtpd_relay_restrictions = reject
-	END
+	{
+		postfix_main "$dir" postfix-dnssec mx.signed.example
+		echo "smtpd_relay_restrictions = reject"
+	} >"$dir/etc/main.cf"
 	{
 		while read -r name kind _; do
 			echo "$(address_of "$name"):25 inet n - n - - smtpd"
@@ -297,21 +285,9 @@ start_postfix() {
 				printf ' -o smtpd_tls_security_level=may\n -o smtpd_tls_chain_files=%s\n' "$dir/certs/$name.pem"
 			fi
 		done < <(hosts)
-		cat <<-END
-			postlog unix-dgram n - n - 1 postlogd
-			cleanup unix n - n - 0 cleanup
-			qmgr unix n - n 300 1 qmgr
-			tlsmgr unix - - n 1000? 1 tlsmgr
-			rewrite unix - - n - - trivial-rewrite
-			bounce unix - - n - 0 bounce
-			defer unix - - n - 0 bounce
-			trace unix - - n - 0 bounce
-			error unix - - n - - error
-			anvil unix - - n - 1 anvil
-		END
+		postfix_services
 	} >"$dir/etc/master.cf"
-	postfix -c "$dir/etc" check >>"$dir/postfix.out" 2>&1
-	setsid "$(postconf -d -h daemon_directory)/master" -c "$dir/etc" -s >>"$dir/postfix.out" 2>&1 &
+	launch_postfix "$dir"
 	until_true 20 listens 25 "$(address_of badtlsa)"
 }
 

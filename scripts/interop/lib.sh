@@ -189,6 +189,51 @@ free_port() {
 	done
 }
 
+# --- Postfix ------------------------------------------------------------------
+
+# postfix_main DIR INSTANCE HOST: the settings that an instance of its own needs.
+postfix_main() {
+	cat <<-END
+		compatibility_level = 3.6
+		queue_directory = $1/queue
+		data_directory = $1/data
+		maillog_file = $1/log
+		maillog_file_prefixes = $1
+		multi_instance_name = $2
+		inet_interfaces = loopback-only
+		inet_protocols = ipv4
+		myhostname = $3
+		mydestination =
+		alias_maps =
+		local_recipient_maps =
+	END
+}
+
+# postfix_services: those of master.cf beside the smtpd of each address.
+postfix_services() {
+	cat <<-END
+		postlog unix-dgram n - n - 1 postlogd
+		cleanup unix n - n - 0 cleanup
+		qmgr unix n - n 300 1 qmgr
+		tlsmgr unix - - n 1000? 1 tlsmgr
+		rewrite unix - - n - - trivial-rewrite
+		bounce unix - - n - 0 bounce
+		defer unix - - n - 0 bounce
+		trace unix - - n - 0 bounce
+		error unix - - n - - error
+		anvil unix - - n - 1 anvil
+	END
+}
+
+# launch_postfix DIR starts the instance that DIR/etc describes; its master is $!. The
+# master wants a session of its own; so it stays the process that is started here, and
+# a job of this shell.
+launch_postfix() {
+	chown postfix "$1/data"
+	postfix -c "$1/etc" check
+	setsid "$(postconf -d -h daemon_directory)/master" -c "$1/etc" -s >>"$1/out" 2>&1 &
+}
+
 # start_sink NAME [FLAGS...]: Postfix's smtp-sink becomes the next hop. Each
 # message that it takes is a file in $work/sink/NAME.
 start_sink() {

@@ -114,53 +114,29 @@ start_dns() {
 start_postfix() {
 	local dir=$peers_dir/postfix n
 	mkdir -p "$dir"/{etc,queue,data,mail}
-	chown postfix "$dir/data"
 	chown nobody "$dir/mail"
-	cat >"$dir/etc/main.cf" <<-END
-		compatibility_level = 3.6
-		queue_directory = $dir/queue
-		data_directory = $dir/data
-		maillog_file = $dir/log
-		maillog_file_prefixes = $dir
-		multi_instance_name = postfix-interop
-		inet_interfaces = loopback-only
-		inet_protocols = ipv4
-		myhostname = mx.postfix.example
-		mydestination =
-		alias_maps =
-		local_recipient_maps =
-		mynetworks = 127.0.0.0/8
-		smtpd_relay_restrictions = permit_mynetworks, reject
-		default_transport = virtual
-		virtual_mailbox_base = $dir/mail
-		virtual_mailbox_maps = static:all/
-		virtual_uid_maps = static:$(id -u nobody)
-		virtual_gid_maps = static:$(id -g nobody)
-		smtpd_tls_received_header = yes
-	END
+	{
+		postfix_main "$dir" postfix-interop mx.postfix.example
+		cat <<-END
+			mynetworks = 127.0.0.0/8
+			smtpd_relay_restrictions = permit_mynetworks, reject
+			default_transport = virtual
+			virtual_mailbox_base = $dir/mail
+			virtual_mailbox_maps = static:all/
+			virtual_uid_maps = static:$(id -u nobody)
+			virtual_gid_maps = static:$(id -g nobody)
+			smtpd_tls_received_header = yes
+		END
+	} >"$dir/etc/main.cf"
 	{
 		for n in "${!peers[@]}"; do
 			echo "$(address postfix "$n"):$postfix_port inet n - n - - smtpd"
 			postfix_habit "${peers[n]}"
 		done
-		cat <<-END
-			postlog unix-dgram n - n - 1 postlogd
-			cleanup unix n - n - 0 cleanup
-			qmgr unix n - n 300 1 qmgr
-			tlsmgr unix - - n 1000? 1 tlsmgr
-			rewrite unix - - n - - trivial-rewrite
-			bounce unix - - n - 0 bounce
-			defer unix - - n - 0 bounce
-			trace unix - - n - 0 bounce
-			virtual unix - n n - - virtual
-			error unix - - n - - error
-			anvil unix - - n - 1 anvil
-		END
+		postfix_services
+		echo "virtual unix - n n - - virtual"
 	} >"$dir/etc/master.cf"
-	postfix -c "$dir/etc" check
-	# The master wants a session of its own; so it stays the process that is
-	# started here, and a job of this shell.
-	setsid "$(postconf -d -h daemon_directory)/master" -c "$dir/etc" -s >"$dir/out" 2>&1 &
+	launch_postfix "$dir"
 	postfix=$!
 	until_true 20 listens "$postfix_port" "$(address postfix 0)"
 }
